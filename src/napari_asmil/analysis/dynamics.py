@@ -1,0 +1,87 @@
+"""How much a map moves between epochs, and the concentration that keeps that number honest.
+
+All functions take numpy probabilities over tiles on the last axis (they must sum to 1) and work in float64.
+
+References
+----------
+Jensen-Shannon divergence between consecutive epochs: ASMIL (ICLR 2026), eq. 3; here in bits.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import xlogy
+from scipy.stats import rankdata
+
+FLAT = 0.99
+"""Effective tiles / M at or above which a map of at least `FLAT_TILES` tiles is called flat."""
+FLAT_TILES = 20
+COLLAPSED = 0.05
+"""Normalised entropy below which a map is called collapsed."""
+
+
+def entropy(p: ArrayLike) -> NDArray[np.float64]:
+    """Shannon entropy in nats, shape of `p` without its last axis; 0 log 0 = 0."""
+    given = np.asarray(p, dtype=np.float64)
+    return np.asarray(-xlogy(given, given).sum(axis=-1))
+
+
+def normalized_entropy(p: ArrayLike) -> NDArray[np.float64]:
+    """Entropy / log M, from 0 (one tile) to 1 (uniform); 1 for a bag of one tile."""
+    tiles = np.shape(p)[-1]
+    return entropy(p) / np.log(tiles) if tiles > 1 else np.ones_like(entropy(p))
+
+
+def effective_tiles(p: ArrayLike) -> NDArray[np.float64]:
+    """exp(entropy): the number of tiles a uniform map of the same entropy would use, 1 to M."""
+    return np.exp(entropy(p))
+
+
+def jsd(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
+    """Jensen-Shannon divergence in bits, from 0 (identical) to 1 (disjoint), never negative.
+
+    Raises
+    ------
+    ValueError
+        When the two maps have different numbers of tiles: JSD needs one tile set.
+    """
+    a, b = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
+    if a.shape[-1] != b.shape[-1]:
+        raise ValueError(f"JSD needs one tile set, but the maps have {a.shape[-1]} and {b.shape[-1]} tiles")
+    middle = (a + b) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = np.where(a > 0, a * np.log(a / middle), 0.0) + np.where(b > 0, b * np.log(b / middle), 0.0)
+    return np.maximum(terms.sum(axis=-1) / (2 * np.log(2)), 0.0)
+
+
+def top_mass(p: ArrayLike, share: float = 0.01) -> NDArray[np.float64]:
+    """Mass on the top `share` of tiles (at least one tile)."""
+    given = np.sort(np.asarray(p, dtype=np.float64), axis=-1)
+    k = max(1, round(share * given.shape[-1]))
+    return np.asarray(given[..., -k:].sum(axis=-1))
+
+
+def top_overlap(p: ArrayLike, q: ArrayLike, share: float = 0.02) -> float:
+    """Jaccard overlap of the top `share` tiles of two maps (M,); ties go to the lower tile index."""
+    a, b = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
+    k = max(1, round(share * len(a)))
+    first = set(np.argsort(-a, kind="stable")[:k].tolist())
+    second = set(np.argsort(-b, kind="stable")[:k].tolist())
+    return len(first & second) / len(first | second)
+
+
+def rank_correlation(p: ArrayLike, q: ArrayLike) -> float:
+    """Spearman correlation of two maps (M,); NaN when either is constant."""
+    a, b = rankdata(p), rankdata(q)
+    if np.ptp(a) == 0 or np.ptp(b) == 0:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def verdict(p: ArrayLike) -> str:
+    """Words for a map (M,) that JSD alone would flatter: "flat", "collapsed", or ""."""
+    tiles = np.shape(p)[-1]
+    if tiles >= FLAT_TILES and float(effective_tiles(p)) / tiles >= FLAT:
+        return "flat"
+    return "collapsed" if tiles > 1 and float(normalized_entropy(p)) < COLLAPSED else ""
