@@ -1,0 +1,1 @@
+"""Limits that the product is held to, measured: `./dev bench [NAME...]`."""
