@@ -94,7 +94,7 @@ class TileGrid:
     @property
     def centres(self) -> NDArray[np.float64]:
         """Tile centres (y, x) in world coordinates, float64 (M, 2)."""
-        return self.xy[:, ::-1] + (self.size / 2 - 0.5)
+        return self.xy[:, ::-1].astype(np.float64) + (self.size / 2 - 0.5)
 
     @property
     def bounds(self) -> tuple[int, int, float, float]:

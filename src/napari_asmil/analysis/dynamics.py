@@ -52,7 +52,7 @@ def jsd(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
     middle = (a + b) / 2
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(a > 0, a * np.log(a / middle), 0.0) + np.where(b > 0, b * np.log(b / middle), 0.0)
-    return np.maximum(terms.sum(axis=-1) / (2 * np.log(2)), 0.0)
+    return np.asarray(np.maximum(terms.sum(axis=-1) / (2 * np.log(2)), 0.0))
 
 
 def top_mass(p: ArrayLike, share: float = 0.01) -> NDArray[np.float64]:

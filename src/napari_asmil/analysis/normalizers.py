@@ -80,13 +80,13 @@ class Normalizer:
 
 
 def log_softmax(z: ArrayLike, temperature: float = 1.0) -> NDArray[np.float64]:
-    """log softmax(z / T) over the last axis, float64."""
+    """Log softmax(z / T) over the last axis, float64."""
     scaled = np.asarray(z, dtype=np.float64) / temperature
     return np.asarray(scaled - logsumexp(scaled, axis=-1, keepdims=True))
 
 
 def log_nsf(z: ArrayLike, temperature: float = 1.0, offset: float = 0.0) -> NDArray[np.float64]:
-    """log of the normalised sigmoid over the last axis, float64: finite for every finite z."""
+    """Log of the normalised sigmoid over the last axis, float64: finite for every finite z."""
     scaled = np.asarray(z, dtype=np.float64) / temperature + offset
     log_sigmoid = -np.logaddexp(0.0, -scaled)
     return np.asarray(log_sigmoid - logsumexp(log_sigmoid, axis=-1, keepdims=True))

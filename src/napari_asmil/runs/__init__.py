@@ -1,0 +1,24 @@
+"""Runs: raw attention per epoch on disk, written once and read at every moment."""
+
+from __future__ import annotations
+
+from napari_asmil.runs.reader import Run, RunSlide, open_run
+from napari_asmil.runs.schema import SCALARS, SCHEMA
+from napari_asmil.runs.view import MapView, Source, sources
+from napari_asmil.runs.writer import EpochRecord, RunHeader, RunWriter, SlideHeader, SlideRecord
+
+__all__ = [
+    "SCALARS",
+    "SCHEMA",
+    "EpochRecord",
+    "MapView",
+    "Run",
+    "RunHeader",
+    "RunSlide",
+    "RunWriter",
+    "SlideHeader",
+    "SlideRecord",
+    "Source",
+    "open_run",
+    "sources",
+]

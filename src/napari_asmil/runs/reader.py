@@ -1,0 +1,274 @@
+"""Reading a run, live or finished: numpy and zarr only, committed epochs only."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import zarr
+from numpy.typing import NDArray
+
+from napari_asmil.analysis.normalizers import Normalizer
+from napari_asmil.errors import InputError
+from napari_asmil.geometry import TileGrid
+from napari_asmil.runs import schema
+
+Branch = Literal["online", "anchor"]
+
+
+@dataclass(frozen=True, eq=False)
+class RunSlide:
+    """A recorded slide: identity, places (None without coordinates), truth (NaN-free or None), and where it lies."""
+
+    slide_id: str
+    label: int | None
+    split: str
+    tiles: TileGrid | None
+    tile_labels: NDArray[np.float32] | None
+    mpp: float | None
+    slide_size: tuple[int, int] | None
+    slide_path: Path | None
+    contours_path: Path | None
+    bag_hash: str
+    index: int
+    offset: int
+    n_tiles: int
+    score_offset: int | None
+
+    @property
+    def has_scores(self) -> bool:
+        """Whether raw scores z were recorded, so that any normaliser can be derived."""
+        return self.score_offset is not None
+
+
+def open_run(path: str | Path) -> Run:
+    """Open a run folder.
+
+    Raises
+    ------
+    InputError
+        When it is missing, no run, damaged, or from a newer schema.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError("There is no such run.", path=path)
+    try:
+        group = zarr.open_group(path, mode="r", zarr_format=3)
+        attrs = group.attrs[schema.KEY]
+    except (FileNotFoundError, NotADirectoryError, KeyError, ValueError) as error:
+        raise InputError(
+            "This is no napari-asmil run (no zarr group with our attributes).",
+            remedy="A run is the whole folder, usually named *.asmil.",
+            path=path,
+        ) from error
+    if not isinstance(attrs, dict) or not isinstance(attrs.get("schema"), int):
+        raise InputError("This run does not say which schema it has; it is damaged.", path=path)
+    if int(attrs["schema"]) > schema.SCHEMA:
+        raise InputError(
+            f"This run has schema {attrs['schema']}; this version reads up to {schema.SCHEMA}.",
+            remedy="Update napari-asmil.",
+            path=path,
+        )
+    return Run(path, group, dict(attrs))
+
+
+class Run:
+    """A run as its readers see it; make one with `open_run`."""
+
+    def __init__(self, path: Path, group: zarr.Group, attrs: dict[str, Any]) -> None:
+        self.path = path
+        self.attrs = attrs
+        self._group = group
+        self._arrays: dict[str, zarr.Array[Any]] = {}
+        self._commits: list[dict[str, Any]] = []
+        self.refresh()
+
+    @property
+    def name(self) -> str:
+        """Folder name without its suffix."""
+        return self.path.name.removesuffix(".asmil")
+
+    @property
+    def label(self) -> str:
+        """How legends name the run's method."""
+        return str(self.attrs["label"])
+
+    @property
+    def method(self) -> str:
+        """Name of the method in the registry."""
+        return str(self.attrs["method"])
+
+    @property
+    def recipe(self) -> dict[str, Any]:
+        """The recipe as written."""
+        return dict(self.attrs["recipe"])
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the C classes, in the order of the logits."""
+        return tuple(self.attrs["class_names"])
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """Names of the K score rows."""
+        return tuple(self.attrs["row_names"])
+
+    @property
+    def scalar_names(self) -> tuple[str, ...]:
+        """Names of the recorded scalars."""
+        return tuple(self.attrs["scalar_names"])
+
+    @property
+    def planned_epochs(self) -> int:
+        """Epochs planned after the initialisation."""
+        return int(self.attrs["planned_epochs"])
+
+    @property
+    def normalizer(self) -> Normalizer:
+        """The normaliser of the model itself."""
+        return Normalizer.from_dict(self.attrs["normalizer"])
+
+    @property
+    def anchor_normalizer(self) -> Normalizer | None:
+        """The anchor's normaliser, or None without an anchor."""
+        given = self.attrs["anchor_normalizer"]
+        return None if given is None else Normalizer.from_dict(given)
+
+    @property
+    def has_anchor(self) -> bool:
+        """Whether the anchor's maps are recorded."""
+        return self.attrs["anchor_normalizer"] is not None
+
+    @property
+    def n_epochs(self) -> int:
+        """Committed epochs as of the last `refresh`, the initialisation included."""
+        return len(self._commits)
+
+    @cached_property
+    def slides(self) -> tuple[RunSlide, ...]:
+        """The recorded slides, in the order of every S axis."""
+        xy = np.asarray(self._array("tiles/xy")[:])
+        labels = np.asarray(self._array("tiles/labels")[:])
+        found = []
+        for index, s in enumerate(self.attrs["slides"]):
+            here = slice(s["offset"], s["offset"] + s["n_tiles"])
+            truth = labels[here]
+            size = s["slide_size"]
+            found.append(
+                RunSlide(
+                    slide_id=s["slide_id"],
+                    label=s["label"],
+                    split=s["split"],
+                    tiles=None if s["tile_size"] is None else TileGrid(xy[here], s["tile_size"]),
+                    tile_labels=truth if np.isfinite(truth).all() else None,
+                    mpp=s["mpp"],
+                    slide_size=None if size is None else (int(size[0]), int(size[1])),
+                    slide_path=self._resolve(s["slide_path"]),
+                    contours_path=self._resolve(s["contours_path"]),
+                    bag_hash=s["bag_hash"],
+                    index=index,
+                    offset=s["offset"],
+                    n_tiles=s["n_tiles"],
+                    score_offset=s["score_offset"],
+                )
+            )
+        return tuple(found)
+
+    def slide(self, slide_id: str) -> RunSlide:
+        """The recorded slide of that name."""
+        for s in self.slides:
+            if s.slide_id == slide_id:
+                return s
+        known = ", ".join(s.slide_id for s in self.slides[:5])
+        raise InputError(
+            f"Slide {slide_id!r} is not recorded in this run.", remedy=f"Recorded: {known}.", path=self.path
+        )
+
+    def refresh(self) -> int:
+        """Look for newly committed epochs; returns how many there are now."""
+        while (file := schema.commit_path(self.path, len(self._commits))).is_file():
+            self._commits.append(json.loads(file.read_text()))
+        return len(self._commits)
+
+    def commit(self, epoch: int) -> dict[str, Any]:
+        """The commit of an epoch: step, time, curves, checkpoint name."""
+        return self._commits[self._checked(epoch)]
+
+    def attention(self, epoch: int, slide_id: str, branch: Branch = "online") -> NDArray[np.float32]:
+        """Log of the map as stored, float32 (M,), natural log, -inf where a tile has none."""
+        if branch == "anchor" and not self.has_anchor:
+            raise InputError("This run has no anchor, so it has no anchor maps.", path=self.path)
+        s = self.slide(slide_id)
+        row = self._row(f"attention/{branch}", epoch)
+        return np.asarray(row[self._checked(epoch), s.offset : s.offset + s.n_tiles])
+
+    def scores(self, epoch: int, slide_id: str) -> NDArray[np.float32]:
+        """Raw scores z before any normaliser, float32 (K, M)."""
+        s = self.slide(slide_id)
+        if s.score_offset is None:
+            raise InputError(
+                f"Raw scores of {slide_id!r} were not recorded, so only the map as stored can be shown.",
+                remedy="Train with this slide in the recipe's `watch` list.",
+                path=self.path,
+            )
+        rows = self._row("scores", epoch)
+        return np.asarray(rows[self._checked(epoch), :, s.score_offset : s.score_offset + s.n_tiles])
+
+    def scalars(self, name: str) -> NDArray[np.float64]:
+        """A recorded scalar, float64 (E, S), NaN where it is not defined."""
+        if name not in self.scalar_names:
+            raise InputError(f"No scalar {name!r} in this run.", remedy=f"Known: {', '.join(self.scalar_names)}.")
+        return np.asarray(self._rows("scalars")[:, :, self.scalar_names.index(name)])
+
+    def logits(self) -> NDArray[np.float32]:
+        """Logits of the recorded slides, float32 (E, S, C)."""
+        return self._rows("logits")
+
+    def bags(self) -> NDArray[np.float32]:
+        """Bag vectors of the recorded slides, float32 (E, S, D)."""
+        return self._rows("bags")
+
+    def curves(self) -> dict[str, NDArray[np.float64]]:
+        """Every curve by name, float64 (E,), NaN where an epoch has no value."""
+        names = sorted({name for c in self._commits for name in c["curves"]})
+        return {name: np.array([c["curves"].get(name, np.nan) for c in self._commits], dtype=float) for name in names}
+
+    def describe(self) -> list[str]:
+        """Sentences for `napari-asmil info`."""
+        anchor = "no anchor" if self.anchor_normalizer is None else f"anchor {self.anchor_normalizer.label}"
+        watched = sum(s.has_scores for s in self.slides)
+        return [
+            f"run of {self.label} (method {self.method}, {self.normalizer.label}, {anchor}), schema {self.attrs['schema']}",
+            f"{self.n_epochs} of {self.planned_epochs + 1} epochs committed, the initialisation included",
+            f"{len(self.slides)} slides recorded, {watched} with raw scores of {len(self.row_names)} row(s)",
+            f"classes: {', '.join(self.class_names)}",
+        ]
+
+    def _checked(self, epoch: int) -> int:
+        if not 0 <= epoch < self.n_epochs:
+            raise IndexError(f"epoch {epoch} of {self.n_epochs} committed")
+        return int(epoch)
+
+    def _array(self, name: str) -> zarr.Array[Any]:
+        if name not in self._arrays:
+            found = self._group[name]
+            assert isinstance(found, zarr.Array)
+            self._arrays[name] = found
+        return self._arrays[name]
+
+    def _row(self, name: str, epoch: int) -> zarr.Array[Any]:
+        """The array, opened anew when its writer has enlarged it since."""
+        if self._array(name).shape[0] <= epoch:
+            self._arrays.clear()
+        return self._array(name)
+
+    def _rows(self, name: str) -> NDArray[Any]:
+        return np.asarray(self._row(name, self.n_epochs - 1)[: self.n_epochs])
+
+    def _resolve(self, given: str) -> Path | None:
+        """Paths are written relative to the run where that works; a moved absolute one stays as it is."""
+        return None if not given else (self.path / given).resolve()

@@ -1,0 +1,315 @@
+"""Writing a run: data first, commit last; one writer."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zarr
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from napari_asmil.analysis.normalizers import Normalizer
+from napari_asmil.errors import InputError
+from napari_asmil.runs import schema
+
+
+@dataclass(frozen=True, eq=False)
+class SlideHeader:
+    """A recorded slide as the run knows it; `xy` and `labels` are None where unknown, `watched` keeps raw z."""
+
+    slide_id: str
+    n_tiles: int
+    label: int | None = None
+    split: str = ""
+    xy: NDArray[np.int64] | None = None
+    tile_size: float | None = None
+    labels: NDArray[np.float32] | None = None
+    mpp: float | None = None
+    slide_size: tuple[int, int] | None = None
+    slide_path: str = ""
+    contours_path: str = ""
+    features_path: str = ""
+    bag_hash: str = ""
+    watched: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class RunHeader:
+    """Everything a run says about itself before its first epoch.
+
+    Attributes
+    ----------
+    bag_size : int
+        D, length of a bag vector.
+    planned_epochs : int
+        Epochs after the initialisation; arrays hold one row more.
+    bag_hashes : mapping
+        Content hash of every bag that trains, by slide id: resuming on other data is refused.
+    """
+
+    method: str
+    label: str
+    recipe: Mapping[str, Any]
+    class_names: tuple[str, ...]
+    row_names: tuple[str, ...]
+    slides: tuple[SlideHeader, ...]
+    planned_epochs: int
+    bag_size: int
+    normalizer: Normalizer = field(default_factory=Normalizer)
+    anchor_normalizer: Normalizer | None = None
+    seed: int = 0
+    device: str = "cpu"
+    bag_hashes: Mapping[str, str] = field(default_factory=dict)
+    notes: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class SlideRecord:
+    """One slide at one epoch: log maps (M,), raw scores z (K, M), logits (C,) and bag vector (D,)."""
+
+    online: NDArray[np.float32]
+    logits: NDArray[np.float32]
+    bag: NDArray[np.float32]
+    anchor: NDArray[np.float32] | None = None
+    z: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class EpochRecord:
+    """One epoch: a `SlideRecord` for every recorded slide, and the commit's own numbers."""
+
+    slides: Mapping[str, SlideRecord]
+    curves: Mapping[str, float] = field(default_factory=dict)
+    step: int = 0
+    seconds: float = 0.0
+    checkpoint: str = ""
+
+
+class RunWriter:
+    """The one writer of a run folder; use as a context manager.
+
+    Raises
+    ------
+    InputError
+        When the folder cannot be made or written, exists already (`create`), is no run (`resume`), or is being
+        written by another process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = FileLock(path / schema.LOCK)
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise InputError(
+                "Another process is writing this run.", remedy="Stop it first or choose another folder.", path=path
+            ) from None
+        self._group = zarr.open_group(path, mode="r+", zarr_format=3)
+        self.attrs: dict[str, Any] = dict(self._group.attrs[schema.KEY])  # type: ignore[arg-type]
+        self._online = self._array("attention/online")
+        self._n_epochs = 0
+        while schema.commit_path(path, self._n_epochs).is_file():
+            self._n_epochs += 1
+        rows = self._online[self._n_epochs - 1] if self._n_epochs else None
+        self._previous: NDArray[np.float32] | None = None if rows is None else np.asarray(rows, dtype=np.float32)
+        self._labels = np.asarray(self._array("tiles/labels")[:], dtype=np.float32)
+
+    @classmethod
+    def create(cls, path: str | Path, header: RunHeader) -> RunWriter:
+        """Make a new run; it appears under its name complete or not at all."""
+        path = Path(path)
+        if path.exists():
+            raise InputError("This folder exists already.", remedy="Choose another name or remove it.", path=path)
+        partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(partial, ignore_errors=True)
+            _lay_out(partial, header)
+            os.replace(partial, path)
+        except OSError as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise InputError(
+                f"The run cannot be written ({error.strerror or error}).",
+                remedy="Choose a folder with room that you may write to.",
+                path=path,
+            ) from error
+        return cls(path)
+
+    @classmethod
+    def resume(cls, path: str | Path) -> RunWriter:
+        """Go on writing an existing run after its last committed epoch."""
+        from napari_asmil.runs.reader import open_run
+
+        return cls(open_run(path).path)
+
+    @property
+    def n_epochs(self) -> int:
+        """Committed epochs, the initialisation included."""
+        return self._n_epochs
+
+    def commit_of(self, epoch: int) -> dict[str, Any]:
+        """The commit of an epoch as written."""
+        return dict(json.loads(schema.commit_path(self.path, epoch).read_text()))
+
+    def write(self, record: EpochRecord) -> int:
+        """Write the next epoch and commit it; returns its number."""
+        epoch = self._n_epochs
+        try:
+            self._write_arrays(epoch, record)
+            self._commit(epoch, record)
+        except OSError as error:
+            raise InputError(
+                f"Epoch {epoch} could not be written ({error.strerror or error}); the epochs before it are safe.",
+                remedy="Make room and start again: training resumes from the last committed epoch.",
+                path=self.path,
+            ) from error
+        self._n_epochs += 1
+        return epoch
+
+    def close(self) -> None:
+        """Let others write."""
+        self._lock.release()
+
+    def __enter__(self) -> RunWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _array(self, name: str) -> zarr.Array[Any]:
+        found = self._group[name]
+        assert isinstance(found, zarr.Array)
+        return found
+
+    def _write_arrays(self, epoch: int, record: EpochRecord) -> None:
+        slides = self.attrs["slides"]
+        given = [record.slides[s["slide_id"]] for s in slides]
+        self._make_room(epoch)
+        online = np.concatenate([np.asarray(g.online, dtype=np.float32) for g in given])
+        anchors = [g.anchor for g in given if g.anchor is not None]
+        anchor = np.concatenate(anchors).astype(np.float32) if anchors else None
+        self._online[epoch] = online
+        if anchor is not None:
+            self._array("attention/anchor")[epoch] = anchor
+        scores = [g.z for g, s in zip(given, slides, strict=True) if s["score_offset"] is not None]
+        if scores:
+            self._array("scores")[epoch] = np.concatenate([np.asarray(z, dtype=np.float32) for z in scores], axis=1)
+        self._array("scalars")[epoch] = self._scalars(online, anchor)
+        self._array("logits")[epoch] = np.stack([g.logits for g in given]).astype(np.float32)
+        self._array("bags")[epoch] = np.stack([g.bag for g in given]).astype(np.float32)
+        self._previous = online
+
+    def _scalars(self, online: NDArray[np.float32], anchor: NDArray[np.float32] | None) -> NDArray[np.float64]:
+        rows = []
+        for s in self.attrs["slides"]:
+            here = slice(s["offset"], s["offset"] + s["n_tiles"])
+            before = None if self._previous is None else self._previous[here]
+            mirror = None if anchor is None else anchor[here]
+            rows.append(schema.scalars_of(online[here], before, mirror, self._labels[here]))
+        return np.stack(rows)
+
+    def _make_room(self, epoch: int) -> None:
+        rows = self._online.shape[0]
+        if epoch < rows:
+            return
+        for name in ("attention/online", "attention/anchor", "scores", "scalars", "logits", "bags"):
+            if name in self._group:
+                array = self._array(name)
+                array.resize((max(epoch + 1, rows + rows // 2), *array.shape[1:]))
+        self._online = self._array("attention/online")
+
+    def _commit(self, epoch: int, record: EpochRecord) -> None:
+        target = schema.commit_path(self.path, epoch)
+        text = json.dumps(
+            {
+                "epoch": epoch,
+                "step": record.step,
+                "written": datetime.now(UTC).isoformat(timespec="seconds"),
+                "seconds": record.seconds,
+                "curves": dict(record.curves),
+                "checkpoint": record.checkpoint,
+            }
+        )
+        partial = target.with_suffix(".partial")
+        with partial.open("w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+
+
+def _lay_out(path: Path, header: RunHeader) -> None:
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    offset = score_offset = 0
+    slides = []
+    for s in header.slides:
+        entry = {k: v for k, v in asdict(s).items() if k not in ("xy", "labels", "watched")}
+        entry |= {"offset": offset, "score_offset": score_offset if s.watched else None}
+        slides.append(entry)
+        offset += s.n_tiles
+        score_offset += s.n_tiles if s.watched else 0
+    xy = [np.full((s.n_tiles, 2), -1) if s.xy is None else s.xy for s in header.slides]
+    labels = [np.full(s.n_tiles, np.nan) if s.labels is None else s.labels for s in header.slides]
+    group.create_array("tiles/xy", data=np.concatenate(xy).astype(np.int64))
+    group.create_array("tiles/labels", data=np.concatenate(labels).astype(np.float32))
+    rows, count = header.planned_epochs + 1, len(slides)
+    _rowwise(group, "attention/online", (rows, offset))
+    if header.anchor_normalizer is not None:
+        _rowwise(group, "attention/anchor", (rows, offset))
+    if score_offset:
+        _rowwise(group, "scores", (rows, len(header.row_names), score_offset))
+    _rowwise(group, "scalars", (rows, count, len(schema.SCALARS)), "float64")
+    _rowwise(group, "logits", (rows, count, len(header.class_names)))
+    _rowwise(group, "bags", (rows, count, header.bag_size))
+    (path / "epochs").mkdir()
+    (path / "checkpoints").mkdir()
+    anchor = header.anchor_normalizer
+    group.attrs[schema.KEY] = {
+        "schema": schema.SCHEMA,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": _software(),
+        "method": header.method,
+        "label": header.label,
+        "recipe": dict(header.recipe),
+        "class_names": list(header.class_names),
+        "row_names": list(header.row_names),
+        "row_join": "mean",
+        "normalizer": header.normalizer.as_dict(),
+        "anchor_normalizer": None if anchor is None else anchor.as_dict(),
+        "planned_epochs": header.planned_epochs,
+        "seed": header.seed,
+        "device": header.device,
+        "bag_hashes": dict(header.bag_hashes),
+        "notes": header.notes,
+        "scalar_names": list(schema.SCALARS),
+        "slides": slides,
+    }
+
+
+def _rowwise(group: zarr.Group, name: str, shape: tuple[int, ...], dtype: str = "float32") -> None:
+    """One file an epoch; a long last axis is cut into inner chunks so that one slide can be read alone."""
+    last = shape[-1]
+    chunk = (1, *shape[1:-1], min(last, schema.INNER_CHUNK))
+    whole = -(-last // chunk[-1]) * chunk[-1]
+    shard = (*chunk[:-1], whole) if whole > chunk[-1] else None
+    group.create_array(name, shape=shape, chunks=chunk, shards=shard, dtype=dtype, fill_value=np.nan)
+
+
+def _software() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in ("napari-asmil", "torch", "numpy", "zarr"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
