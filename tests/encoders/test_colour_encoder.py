@@ -103,7 +103,7 @@ def test_no_tile_gives_no_row() -> None:
     ],
 )
 def test_tiles_that_are_not_square_rgb_bytes_of_some_size_are_refused(tiles: NDArray[np.uint8]) -> None:
-    with pytest.raises(InputError, match="uint8|too small"):
+    with pytest.raises(InputError, match=r"uint8|too small"):
         ColourEncoder()(tiles)
 
 

@@ -129,11 +129,11 @@ def _part(values: Values, where: NDArray[np.bool_]) -> Values:
 
 
 def _mean(values: Values) -> Values:
-    return _flat(values).mean(axis=1)
+    return np.asarray(_flat(values).mean(axis=1))
 
 
 def _sd(values: Values) -> Values:
-    return _flat(values).std(axis=1)
+    return np.asarray(_flat(values).std(axis=1))
 
 
 def _percentiles(values: Values) -> Values:
@@ -151,12 +151,12 @@ def _sobel(values: Values) -> Values:
     across = padded[:, :, :-2] + 2 * padded[:, :, 1:-1] + padded[:, :, 2:]
     horizontal = down[:, :, 2:] - down[:, :, :-2]
     vertical = across[:, 2:] - across[:, :-2]
-    return np.sqrt(horizontal**2 + vertical**2) / np.float32(4 * np.sqrt(2))
+    return np.asarray(np.sqrt(horizontal**2 + vertical**2) / np.float32(4 * np.sqrt(2)))
 
 
 def _abs_log(values: Values) -> Values:
     second = [gaussian_filter(values, LOG_SIGMA, order=order, axes=(1, 2)) for order in ((2, 0), (0, 2))]
-    return np.abs(second[0] + second[1])
+    return np.asarray(np.abs(second[0] + second[1]))
 
 
 def _lbp_histogram(grey: NDArray[np.uint8]) -> Values:
@@ -168,7 +168,8 @@ def _lbp_histogram(grey: NDArray[np.uint8]) -> Values:
     for bit, (y, x) in enumerate(ring):
         code |= (grey[:, y : y + edge - 2, x : x + edge - 2] >= centre).astype(np.uint8) << np.uint8(bit)
     pattern = _RIU2[code] + np.arange(count)[:, None, None] * 10
-    return (np.bincount(pattern.ravel(), minlength=count * 10).reshape(count, 10) / centre[0].size).astype(np.float32)
+    found = np.bincount(pattern.ravel(), minlength=count * 10).reshape(count, 10)
+    return np.asarray(found / (edge - 2) ** 2, dtype=np.float32)
 
 
 def _correlation(a: Values, b: Values) -> Values:
