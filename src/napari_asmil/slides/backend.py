@@ -1,0 +1,65 @@
+"""What a backend hands over: levels that can be read by region, and what the file says of its scale."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_asmil.errors import InputError
+
+Region = Callable[[int, int, int, int], NDArray[np.uint8]]
+"""``region(y0, y1, x0, x1) -> uint8 (y1 - y0, x1 - x0, 3)``, inside the level, in level px."""
+
+
+class Unreadable(InputError):
+    """The file is not for this backend; another one may open it."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a slide file.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns.
+    block : (int, int)
+        Rows and columns that are read and kept at once; whole tiles of the file.
+    region : callable
+        Reads pixels.
+    """
+
+    shape: tuple[int, int]
+    block: tuple[int, int]
+    region: Region
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An opened slide file; no pixel has been read.
+
+    Parameters
+    ----------
+    levels : sequence of Level
+        Largest first.
+    mpp : float or None
+        Micrometres per level-0 px as far as the file can be believed.
+    mpp_source : str
+        Where `mpp` is from, or why it is unknown, in words.
+    facts : sequence of str
+        What `info` says about the file.
+    close : callable
+        Lets go of the file.
+    bounds : (int, int)
+        x and y of the scanned area in level-0 px, for formats that have one.
+    """
+
+    levels: Sequence[Level]
+    mpp: float | None
+    mpp_source: str
+    facts: Sequence[str]
+    close: Callable[[], None]
+    bounds: tuple[int, int] = (0, 0)

@@ -1,0 +1,112 @@
+"""The TIFF family through tifffile: SVS, NDPI, OME-TIFF and generic pyramids (uint8, RGB or grey)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import zarr
+from defusedxml import ElementTree
+from numpy.typing import NDArray
+
+from napari_asmil.errors import InputError
+from napari_asmil.slides import resolution
+from napari_asmil.slides.backend import Level, Opened, Unreadable
+
+BLOCK = 256
+"""Smaller tiles and thin strips are read and kept in groups of about this many px a side."""
+
+_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def sniff(path: Path) -> bool:
+    """Whether the file begins like a TIFF or BigTIFF."""
+    with path.open("rb") as file:
+        return file.read(4) in _MAGIC
+
+
+def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and `open`)
+    """Open a TIFF file; reads its directories and no pixels.
+
+    Raises
+    ------
+    Unreadable
+        When tifffile finds no image in it.
+    InputError
+        When the file is cut off, or its pixels are not 8-bit RGB or grey.
+    """
+    try:
+        tiff = tifffile.TiffFile(path)
+        series = max(tiff.series, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
+    except Exception as error:
+        raise Unreadable(
+            f"It begins like a TIFF file, but its image directory cannot be read ({error}).",
+            remedy="It is probably cut off or damaged; copy it again from where it came from.",
+            path=path,
+        ) from error
+    try:
+        _check(series, tiff.filehandle.size, path)
+        levels = [_level(series, index) for index in range(len(series.levels))]
+    except Exception:
+        tiff.close()
+        raise
+    mpp, source = _mpp(tiff, series.keyframe)
+    kind = {"": "TIFF", "generic": "TIFF", "uniform": "TIFF", "shaped": "TIFF"}.get(series.kind, series.kind.upper())
+    facts = [f"slide, {kind}, {_compression(series.keyframe)}, read by tifffile"]
+    return Opened(levels, mpp, source, facts, tiff.close)
+
+
+def _check(series: Any, size: int, path: Path) -> None:
+    axes = series.get_axes(squeeze=True)
+    if series.dtype != np.uint8 or axes not in ("YXS", "SYX", "YX"):
+        raise InputError(
+            f"Its pixels are {series.dtype} with axes {axes}; a slide must be 8-bit RGB or grey.",
+            remedy="Export it as an 8-bit RGB pyramid (for example with bfconvert or QuPath).",
+            path=path,
+        )
+    for level in series.levels:
+        for page in level.pages:
+            ends = [at + length for at, length in zip(page.dataoffsets, page.databytecounts, strict=True)]
+            if max(ends, default=0) > size:
+                raise InputError(
+                    f"The file is cut off: it ends at byte {size:,}, its pixels reach to byte {max(ends):,}.",
+                    remedy="Copy it again from where it came from.",
+                    path=path,
+                )
+
+
+def _level(series: Any, index: int) -> Level:
+    axes = series.levels[index].get_axes(squeeze=True)
+    array = zarr.open_array(series.aszarr(level=index, squeeze=True), mode="r")
+    y, x = axes.index("Y"), axes.index("X")
+    block = tuple(max(1, BLOCK // array.chunks[i]) * array.chunks[i] for i in (y, x))
+
+    def region(y0: int, y1: int, x0: int, x1: int) -> NDArray[np.uint8]:
+        box = {"Y": slice(y0, y1), "X": slice(x0, x1), "S": slice(None)}
+        pixels = np.asarray(array[tuple(box[axis] for axis in axes)])
+        if axes == "YX":
+            return np.repeat(pixels[..., None], 3, axis=2)
+        return np.ascontiguousarray((np.moveaxis(pixels, 0, 2) if axes == "SYX" else pixels)[..., :3])
+
+    return Level((array.shape[y], array.shape[x]), (block[0], block[1]), region)
+
+
+def _mpp(tiff: Any, page: Any) -> resolution.Claim:
+    claim = None
+    if tiff.is_ome:
+        root = ElementTree.fromstring(tiff.ome_metadata)
+        pixels = next((element for element in root.iter() if element.tag.endswith("}Pixels")), None)
+        claim = None if pixels is None else resolution.from_ome(pixels.attrib)
+    if claim is None and tiff.is_svs:
+        claim = resolution.from_aperio(page.description)
+    if claim is not None:
+        return claim
+    x, y = (page.tags.valueof(name) for name in ("XResolution", "YResolution"))
+    return resolution.from_tags(x, y, page.tags.valueof("ResolutionUnit", default=2))
+
+
+def _compression(page: Any) -> str:
+    storage = f"{page.tilewidth} x {page.tilelength} px tiles" if page.is_tiled else "strips"
+    return f"{page.compression.name} in {storage}"
