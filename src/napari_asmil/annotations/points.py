@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ def read_points(path: str | Path, image: str, shape: tuple[int, int], classes: I
     path : path-like
         The table.
     image : str
-        Name in the column ``image``, with or without a file ending.
+        Name in the column ``image``, there with or without a file ending.
     shape : (int, int)
         Height and width of the image in px, for clipping.
     classes : iterable of str
@@ -40,14 +41,14 @@ def read_points(path: str | Path, image: str, shape: tuple[int, int], classes: I
         When the file cannot be read, lacks a column, holds no row of this image or of none of the classes at all,
         or a coordinate is no number.
     """
-    rows = _rows(Path(path))
-    here = [row for row in rows if row["image"] == image or Path(row["image"]).stem == image]
-    if not here:
+    path = Path(path)
+    by_image, known = _table(path, _version(path))
+    if image not in by_image:
         raise InputError(f"It holds no point of the image {image!r}.", path=path)
-    wanted, known = set(classes), {row["cls"] for row in rows}
+    wanted = set(classes)
     if not wanted & known:
         raise InputError(f"No point is of class {', '.join(wanted)}.", remedy=f"Classes: {sorted(known)}.", path=path)
-    chosen = [row for row in here if row["cls"] in wanted]
+    chosen = [row for row in by_image[image] if row["cls"] in wanted]
     try:
         given = np.array([(float(row["x"]), float(row["y"])) for row in chosen], dtype=np.float64).reshape(-1, 2)
     except ValueError as reason:
@@ -58,19 +59,38 @@ def read_points(path: str | Path, image: str, shape: tuple[int, int], classes: I
     return np.clip(np.rint(given - 1), 0, (width - 1, height - 1)).astype(np.int64)
 
 
-def _rows(path: Path) -> list[dict[str, str]]:
+def _version(path: Path) -> tuple[int, int]:
+    try:
+        stat = path.stat()
+    except OSError as reason:
+        raise _unreadable(path, reason) from reason
+    return stat.st_mtime_ns, stat.st_size
+
+
+@lru_cache(maxsize=1)
+def _table(path: Path, _: tuple[int, int]) -> tuple[dict[str, list[dict[str, str]]], set[str]]:
+    """The rows by image, and all classes; kept until another file, or another version of it, is read."""
+    by_image: dict[str, list[dict[str, str]]] = {}
+    known: set[str] = set()
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            table = csv.DictReader(file)
+            table = csv.DictReader(file, restval="")
             missing = [name for name in COLUMNS if name not in (table.fieldnames or ())]
             if missing:
                 raise InputError(
                     f"A table of points needs the columns {', '.join(COLUMNS)}; missing: {', '.join(missing)}.",
                     path=path,
                 )
-            return list(table)
+            for row in table:
+                by_image.setdefault(Path(row["image"]).stem, []).append(row)
+                known.add(row["cls"])
     except (OSError, UnicodeDecodeError, csv.Error) as reason:
-        raise InputError(f"The table of points cannot be read: {reason}.", path=path) from reason
+        raise _unreadable(path, reason) from reason
+    return by_image, known
+
+
+def _unreadable(path: Path, reason: Exception) -> InputError:
+    return InputError(f"The table of points cannot be read: {reason}.", path=path)
 
 
 def tiles_with_points(grid: TileGrid, pixels: NDArray[np.int64]) -> NDArray[np.float32]:

@@ -21,3 +21,8 @@ def get_encoder(name: str) -> Encoder:
     if name not in ENCODERS:
         raise InputError(f"There is no encoder {name!r}.", remedy=f"Known: {', '.join(sorted(ENCODERS))}.")
     return ENCODERS[name]()
+
+
+def feature_names(encoder: str) -> tuple[str, ...] | None:
+    """What the features of an encoder are called, for those whose features mean something one by one."""
+    return getattr(ENCODERS.get(encoder), "features", None)
