@@ -1,0 +1,235 @@
+"""A bag: the feature vectors of one slide's tiles, and where the tiles lie."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_asmil.cache import ArrayCache
+from napari_asmil.errors import InputError
+from napari_asmil.geometry import TileGrid
+from napari_asmil.slides import open_slide
+
+FEATURE_CACHE = ArrayCache(2**30)
+"""Features read from files, of all bags."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bag:
+    """The M tiles of one slide as feature vectors, in one fixed order for ever.
+
+    Attributes
+    ----------
+    slide_id : str
+        What labels and splits call the slide.
+    n_tiles, n_features : int
+        M and D.
+    load : callable
+        Reads the features; use `features`.
+    tiles : TileGrid or None
+        Where the tiles lie; None when the file does not say.
+    tile_labels : float32 (M,) or None
+        Share of each tile that is tumour.
+    source : Path or None
+        The feature file.
+    encoder : str
+        What made the features; empty when unknown.
+    mpp : float or None
+        Micrometres per level-0 px of the slide.
+    tile_px : int or None
+        Edge of a tile in the pixels the encoder saw.
+    slide_size : (int, int) or None
+        Width and height of the slide in level-0 px.
+    slide_path, contours_path : Path or None
+        The slide and annotation files, where known and present.
+    derivation : list of str
+        How the geometry was derived and what is doubtful, for `info`.
+    """
+
+    slide_id: str
+    n_tiles: int
+    n_features: int
+    load: Callable[[], NDArray[np.float32]]
+    tiles: TileGrid | None = None
+    tile_labels: NDArray[np.float32] | None = None
+    source: Path | None = None
+    encoder: str = ""
+    mpp: float | None = None
+    tile_px: int | None = None
+    slide_size: tuple[int, int] | None = None
+    slide_path: Path | None = None
+    contours_path: Path | None = None
+    derivation: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.n_tiles == 0:
+            raise InputError(
+                f"The bag of slide {self.slide_id} has no tiles.",
+                remedy="Extract its features again with a tissue mask that keeps some, or leave the slide out.",
+                path=self.source,
+            )
+        for what, given in (("coordinates", self.tiles), ("tile labels", self.tile_labels)):
+            if given is not None and len(given) != self.n_tiles:
+                raise InputError(
+                    f"Slide {self.slide_id} has {self.n_tiles} feature rows but {len(given)} {what}.",
+                    remedy="Features and tiles must be written in one go; extract them again.",
+                    path=self.source,
+                )
+        if self.slide_size is not None:
+            self.check_inside(self.slide_size)
+
+    @property
+    def tile_mpp(self) -> float | None:
+        """Micrometres per px of the tiles as the encoder saw them; None when unknown."""
+        if self.mpp is None or self.tiles is None or self.tile_px is None:
+            return None
+        return self.mpp * self.tiles.size / self.tile_px
+
+    def features(self) -> NDArray[np.float32]:
+        """The feature vectors, float32 (M, D), read-only; read when first asked for and kept while there is room.
+
+        Raises
+        ------
+        InputError
+            When the file cannot be read any more, or holds NaN or infinite values.
+        """
+        return self.load()
+
+    def content_hash(self) -> str:
+        """SHA-256 (hex) over the features' and the coordinates' bytes: the same bag gives the same hash."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> str:
+        digest = hashlib.sha256(np.ascontiguousarray(self.features(), dtype="<f4"))
+        if self.tiles is not None:
+            digest.update(np.ascontiguousarray(self.tiles.xy, dtype="<i8"))
+        return digest.hexdigest()
+
+    def check_inside(self, slide_size: tuple[int, int]) -> None:
+        """Refuse tiles whose centre is outside a slide of `slide_size` (width, height) level-0 px.
+
+        Raises
+        ------
+        InputError
+            With how many there are, and the first of them.
+        """
+        if self.tiles is None:
+            return
+        centre = self.tiles.xy + self.tiles.size / 2
+        outside = np.flatnonzero(((centre < 0) | (centre >= slide_size)).any(axis=1))
+        if len(outside):
+            x, y = self.tiles.xy[outside[0]]
+            raise InputError(
+                f"{len(outside)} of {self.n_tiles} tiles of slide {self.slide_id} lie outside it: the slide is"
+                f" {slide_size[0]} x {slide_size[1]} px, tile {outside[0]} begins at x = {x}, y = {y}.",
+                remedy="The coordinates belong to another slide or level; they must be level-0 px.",
+                path=self.source,
+            )
+
+    def on_slide(self, path: str | Path) -> Bag:
+        """The same bag with the slide file at `path`: its size and, where unknown, its mpp.
+
+        Raises
+        ------
+        InputError
+            When the slide cannot be opened, has another size than the bag says, or lacks some of the tiles.
+        """
+        with open_slide(path) as slide:
+            size = (slide.shape[1], slide.shape[0])
+            mpp, notes = self.mpp, list(self.derivation)
+            if mpp is None and slide.mpp is not None:
+                mpp = slide.mpp
+                notes.append(f"mpp from the slide file ({slide.mpp_source})")
+        if self.slide_size not in (None, size):
+            raise InputError(
+                f"It is {size[0]} x {size[1]} px, but the features of {self.slide_id} are of a slide of"
+                f" {self.slide_size[0]} x {self.slide_size[1]} px.",
+                remedy="Choose the slide the features were extracted from.",
+                path=path,
+            )
+        return replace(self, slide_path=Path(path), slide_size=size, mpp=mpp, derivation=notes)
+
+    def describe(self) -> list[str]:
+        """Lines for `info`: what the bag holds and what was derived."""
+        lines = [f"bag of slide {self.slide_id}: {self.n_tiles} tiles x {self.n_features} features"]
+        lines.append(f"encoder: {self.encoder or 'unknown'}")
+        if self.tiles is None:
+            lines.append("tiles: the file does not say where they lie")
+        lines.append(f"pixel size: {f'{self.mpp:.4g} µm per level-0 px' if self.mpp else 'unknown'}")
+        if self.tile_mpp is not None:
+            lines.append(f"tiles as the encoder saw them: {self.tile_px} px at {self.tile_mpp:.4g} µm per px")
+        lines += self.derivation
+        if self.tile_labels is not None:
+            lines.append(f"tile labels: {int((self.tile_labels >= 0.5).sum())} tiles are at least half tumour")
+        if self.slide_path is not None:
+            lines.append(f"slide: {self.slide_path}")
+        if self.contours_path is not None:
+            lines.append(f"contours: {self.contours_path}")
+        return lines
+
+
+def in_memory_bag(
+    slide_id: str,
+    features: ArrayLike,
+    tiles: TileGrid | None = None,
+    *,
+    tile_labels: ArrayLike | None = None,
+    encoder: str = "",
+    mpp: float | None = None,
+    tile_px: int | None = None,
+    slide_size: tuple[int, int] | None = None,
+    slide_path: Path | None = None,
+    contours_path: Path | None = None,
+) -> Bag:
+    """A bag of arrays; the parameters are the attributes of `Bag`, `features` (M, D).
+
+    Raises
+    ------
+    InputError
+        When shapes do not fit each other or a feature is not a finite number.
+    """
+    array = finite(np.array(features, dtype=np.float32), slide_id)
+    array.setflags(write=False)
+    return Bag(
+        slide_id,
+        n_tiles=array.shape[0],
+        n_features=array.shape[1],
+        load=partial(_given, array),
+        tiles=tiles,
+        tile_labels=None if tile_labels is None else np.array(tile_labels, dtype=np.float32),
+        encoder=encoder,
+        mpp=mpp,
+        tile_px=tile_px,
+        slide_size=slide_size,
+        slide_path=slide_path,
+        contours_path=contours_path,
+    )
+
+
+def finite(features: NDArray[np.float32], slide_id: str, path: Path | None = None) -> NDArray[np.float32]:
+    """Features as they are, refused when they are no matrix or hold NaN or infinite values."""
+    if features.ndim != 2:
+        raise InputError(
+            f"The features of slide {slide_id} have shape {features.shape}; one row a tile, (M, D), is needed.",
+            path=path,
+        )
+    bad = ~np.isfinite(features)
+    if bad.any():
+        raise InputError(
+            f"The features of slide {slide_id} hold {int(bad.sum())} NaN or infinite values, in"
+            f" {int(bad.any(axis=1).sum())} of {len(features)} tiles.",
+            remedy="Extract them again (an encoder in half precision can overflow), or leave the slide out.",
+            path=path,
+        )
+    return features
+
+
+def _given(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    return array
