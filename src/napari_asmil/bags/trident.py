@@ -8,6 +8,7 @@ file attributes ``mpp``, ``slide_path`` and ``contours_path`` (relative to the f
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -44,7 +45,7 @@ def read(path: Path) -> Bag:
         xy = _whole(file["coords"][()], path)
         tile_labels = file["tile_labels"][()].astype(np.float32) if "tile_labels" in file else None
         encoder = str(_plain(file["features"].attrs).get("encoder") or "")
-    notes = []
+    notes = [str(own["derivation"])] if own.get("derivation") else []
     size, edge_note = _edge(attrs, path)
     width, height = attrs.get("level0_width"), attrs.get("level0_height")
     slide_size = (int(width), int(height)) if width and height else None
@@ -75,7 +76,7 @@ def read(path: Path) -> Bag:
     )
 
 
-def write_bag(path: str | Path, bag: Bag) -> None:
+def write_bag(path: str | Path, bag: Bag, *, attrs: Mapping[str, str] | None = None) -> None:
     """Write a bag in TRIDENT's layout; the file appears whole or not at all.
 
     Parameters
@@ -84,6 +85,8 @@ def write_bag(path: str | Path, bag: Bag) -> None:
         The file, named after the slide: its stem is the slide id when it is read.
     bag : Bag
         With tiles.
+    attrs : mapping of str to str, optional
+        Further attributes of the file; ``derivation`` is shown when the bag is described.
 
     Raises
     ------
@@ -107,6 +110,7 @@ def write_bag(path: str | Path, bag: Bag) -> None:
                 coords.attrs["level0_width"], coords.attrs["level0_height"] = bag.slide_size
             if bag.tile_labels is not None:
                 file.create_dataset("tile_labels", data=bag.tile_labels)
+            file.attrs.update(attrs or {})
             if bag.mpp is not None:
                 file.attrs["mpp"] = bag.mpp
             for name, target in (("slide_path", bag.slide_path), ("contours_path", bag.contours_path)):
