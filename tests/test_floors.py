@@ -1,0 +1,68 @@
+"""A room imports only from the rooms below it, and heavy packages stay where they belong."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "src" / "napari_asmil"
+
+FLOORS = [
+    {"errors", "events", "cache"},
+    {"geometry", "analysis"},
+    {"slides", "annotations", "mil", "runs"},
+    {"bags"},
+    {"encoders"},
+    {"training"},
+    {"render", "demo"},
+    {"viewer", "cli"},
+]
+FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+
+ALLOWED_IN = {
+    "torch": {"mil", "training", "encoders", "demo"},
+    "napari": {"viewer"},
+    "qtpy": {"viewer"},
+    "magicgui": {"viewer"},
+    "pyqtgraph": {"viewer"},
+}
+
+
+def imports(room: str) -> set[str]:
+    """Return the dotted names of all modules that a room imports, at whatever place in its code."""
+    paths = [*PACKAGE.glob(f"{room}.py"), *(PACKAGE / room).rglob("*.py")]
+    names = set()
+    for node in (node for path in paths for node in ast.walk(ast.parse(path.read_text()))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{room} imports relative to itself"
+            names |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def test_every_room_has_its_floor():
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert rooms - {"__init__", "__main__"} <= FLOOR_OF.keys()
+
+
+@pytest.mark.parametrize("room", sorted(FLOOR_OF))
+def test_a_room_imports_only_from_rooms_below_it(room):
+    inner = {name.split(".")[1] for name in imports(room) if name.startswith("napari_asmil.")}
+    above = {other for other in inner & FLOOR_OF.keys() - {room} if FLOOR_OF[other] >= FLOOR_OF[room] > 0}
+    assert above == set()
+
+
+@pytest.mark.parametrize("room", sorted(FLOOR_OF))
+def test_a_heavy_package_stays_in_its_rooms(room):
+    outer = {name.split(".")[0] for name in imports(room)}
+    assert {name for name in outer & ALLOWED_IN.keys() if room not in ALLOWED_IN[name]} == set()
+
+
+@pytest.mark.parametrize("module", ["napari_asmil", "napari_asmil.runs", "napari_asmil.render", "napari_asmil.bags"])
+def test_a_finished_run_opens_without_torch_and_without_qt(module):
+    code = f"import sys, {module}; print([name for name in ('torch', 'napari', 'qtpy') if name in sys.modules])"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert loaded.strip() == "[]"
