@@ -53,18 +53,16 @@ class Cohort:
         return replace(self, splits=dict(splits))
 
     def check(self) -> None:
-        """Refuse what cannot be trained on; reads all features once.
+        """Refuse what cannot be trained on, without reading features (`Bag.features` refuses NaN when read).
 
         Raises
         ------
         InputError
             No bags; a slide twice; bags without label or split; one class only (overall, or in training); a
-            patient in two splits; different encoders or feature dimensions; NaN or infinite features.
+            patient in two splits; different encoders or feature dimensions.
         """
         self._check_table()
         self._check_alike()
-        for bag in self.bags:
-            bag.content_hash()
 
     def _check_table(self) -> None:
         ids = [bag.slide_id for bag in self.bags]

@@ -1,0 +1,23 @@
+"""Training: recipes, the trainer as a generator of events, checkpoints, cross-validation."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:
+    from napari_asmil.training.attend import attend as attend
+    from napari_asmil.training.presets import PRESETS as PRESETS, VARIANTS as VARIANTS, preset as preset
+    from napari_asmil.training.recipe import AnchorRecipe as AnchorRecipe, Recipe as Recipe
+    from napari_asmil.training.trainer import fit as fit
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "attend": ["attend"],
+        "presets": ["PRESETS", "VARIANTS", "preset"],
+        "recipe": ["AnchorRecipe", "Recipe"],
+        "trainer": ["fit"],
+    },
+)

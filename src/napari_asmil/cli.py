@@ -1,0 +1,129 @@
+"""The command line: the window's jobs without a window, through the same functions.
+
+Every command ends in a sentence: exit code 0 when done, 2 when something given cannot be used, 3 when the
+job was stopped and can be resumed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from napari_asmil.errors import InputError
+from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
+
+app = typer.Typer(
+    name="napari-asmil",
+    help="Watch what a slide model looks at while it learns.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+screen = Console(stderr=True, highlight=False)
+
+Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda:N or mps.")]
+
+
+def follow(events: Iterator[Event], title: str) -> Finished:
+    """Show a job's progress on stderr until it is finished; Ctrl-C ends it, to be resumed."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True) as progress:
+        task = progress.add_task(title, total=None)
+        for event in events:
+            if isinstance(event, Started):
+                progress.update(task, total=event.total, completed=event.done)
+            elif isinstance(event, BatchDone):
+                progress.update(task, description=f"{title}: {event.phase} {event.step}/{event.steps}")
+            elif isinstance(event, EpochDone):
+                progress.update(task, completed=event.epoch)
+            elif isinstance(event, Finished):
+                return event
+    raise InputError("The job ended without saying so.")
+
+
+def finish(done: Finished) -> None:
+    """Say how a job ended; leave with 3 when it was stopped."""
+    typer.echo(f"{done.path}: {done.message}")
+    if done.why != "done":
+        raise typer.Exit(3)
+
+
+@app.command()
+def info(path: Annotated[Path, typer.Argument(help="A slide, feature, annotation or label file, or a run.")]) -> None:
+    """Say what a file is and what was derived from it."""
+    from napari_asmil.info import describe
+
+    for line in describe(path):
+        typer.echo(line)
+
+
+@app.command()
+def attend(
+    bags: Annotated[list[Path], typer.Argument(help="Feature files, or folders of them.")],
+    checkpoint: Annotated[Path, typer.Option(help="A trained run (its last epoch), or one of its checkpoints.")],
+    out: Out,
+    slide: Annotated[Path | None, typer.Option(help="The slide's file, when one bag is given.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Write the attention of a trained model on bags to a new run."""
+    from napari_asmil.bags import read_bag
+    from napari_asmil.training import attend as attend_to
+
+    files = [f for given in bags for f in (sorted(given.glob("*.h5")) if given.is_dir() else [given])]
+    read = [read_bag(f) for f in files]
+    if slide is not None:
+        if len(read) != 1:
+            raise InputError(f"--slide goes with one bag, not {len(read)}.")
+        read = [read[0].on_slide(slide)]
+    finish(follow(attend_to(read, checkpoint, out, device=device), "attend"))
+
+
+@app.command("open")
+def open_in_napari(
+    paths: Annotated[list[Path], typer.Argument(help="Runs, or folders that hold them.")],
+) -> None:
+    """Show runs, with their slides and contours, in napari."""
+    from napari_asmil.viewer.window import show
+
+    show(paths)
+
+
+def main() -> None:
+    """Entry point: no command ends in a bare traceback."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as left:
+        sys.exit(left.exit_code)
+    except typer.Abort:
+        _leave("Stopped. Run the same command again to go on.", 3)
+    except KeyboardInterrupt:
+        _leave("Stopped. Run the same command again to go on.", 3)
+    except InputError as error:
+        _leave(str(error), 2)
+    except Exception as error:  # noqa: BLE001 - the last resort, told in words
+        import click
+
+        if isinstance(error, click.ClickException):
+            error.show()
+            sys.exit(error.exit_code)
+        with tempfile.NamedTemporaryFile("w", prefix="napari-asmil-", suffix=".log", delete=False) as log:
+            traceback.print_exc(file=log)
+        _leave(f"This should not have happened ({type(error).__name__}: {error}). Please report it with {log.name}.", 1)
+
+
+def _leave(sentence: str, code: int) -> None:
+    screen.print(sentence, soft_wrap=True, markup=False)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""The anchor: an exponential moving average of everything upstream of the scores."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from napari_asmil.analysis.normalizers import Normalizer
+from napari_asmil.mil.base import Scorer
+from napari_asmil.mil.normalizers import log_normalize
+
+
+class Anchor(nn.Module):
+    """EMA copy of a scorer with its own normaliser: starts as a copy, float32, eval, takes no gradient.
+
+    Parameters
+    ----------
+    scorer : Scorer
+        The online scorer that is copied.
+    normalizer : Normalizer
+        Of the anchor's map; NSF in the paper.
+    momentum : float
+        m of ``anchor <- m anchor + (1 - m) online``, applied by every `update`.
+
+    References
+    ----------
+    ASMIL (ICLR 2026), section 4: the anchor is updated after every batch. Averaging in half precision
+    loses the update, so the copy is float32 whatever the online model is.
+    """
+
+    def __init__(self, scorer: Scorer, normalizer: Normalizer, momentum: float) -> None:
+        super().__init__()
+        self.scorer = copy.deepcopy(scorer).float().requires_grad_(False).eval()
+        self.normalizer = normalizer
+        self.momentum = momentum
+        self._average = get_ema_multi_avg_fn(momentum)  # type: ignore[no-untyped-call]
+
+    @torch.no_grad()
+    def log_alpha(self, prepared: Tensor) -> Tensor:
+        """The anchor's log map (K, M) of prepared features (M, D_in)."""
+        return log_normalize(self.scorer(prepared.float())[1], self.normalizer)
+
+    @torch.no_grad()
+    def update(self, online: Scorer) -> None:
+        """Move a step towards the online scorer; buffers are copied."""
+        mine = list(self.scorer.parameters())
+        self._average(mine, [p.detach().float() for p in online.parameters()], 0)
+        for own, new in zip(self.scorer.buffers(), online.buffers(), strict=True):
+            own.copy_(new)
+
+    def train(self, mode: bool = True) -> Anchor:
+        """Ignored: an anchor is always in evaluation mode."""
+        return super().train(False)

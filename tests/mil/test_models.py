@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from napari_asmil.analysis.normalizers import Normalizer
+from napari_asmil.errors import InputError
+from napari_asmil.mil import Anchor, AttentionMIL, build_model
+from napari_asmil.mil.losses import anchor_kl
+from napari_asmil.mil.methods.asmil import TokenScorer
+from napari_asmil.mil.names import method_names
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+def model_of(method: str, n_features: int = 12, n_classes: int = 2) -> AttentionMIL:
+    return build_model(method, n_features, n_classes, dim=16, attention_dim=8, heads=4, tokens=3).eval()
+
+
+@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("tiles", [1, 2, 3, 50])
+@pytest.mark.parametrize("classes", [2, 5])
+def test_every_method_scores_every_tile_once_a_row(method: str, tiles: int, classes: int) -> None:
+    model = model_of(method, n_classes=classes)
+    out = model(torch.randn(tiles, 12))
+    rows = len(model.scorer.row_names)
+    assert out.z.shape == out.log_alpha.shape == (rows, tiles)
+    assert out.z.dtype == torch.float32
+    assert out.logits.shape == (classes,) and out.bag.shape == (16,)
+    torch.testing.assert_close(out.log_alpha.exp().sum(dim=1), torch.ones(rows))
+
+
+@pytest.mark.parametrize("method", method_names())
+def test_the_order_of_tiles_does_not_matter(method: str) -> None:
+    model, x = model_of(method).double(), torch.randn(40, 12)
+    order = torch.randperm(40)
+    straight, shuffled = model(x), model(x[order])
+    torch.testing.assert_close(shuffled.logits, straight.logits, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(shuffled.z, straight.z[:, order], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", method_names())
+def test_identical_tiles_get_identical_attention(method: str) -> None:
+    out = model_of(method)(torch.ones(7, 12))
+    torch.testing.assert_close(out.log_alpha.exp(), torch.full_like(out.z, 1 / 7))
+
+
+def test_folded_asmil_scores_are_those_of_plain_cross_attention() -> None:
+    scorer = TokenScorer(12, 16, heads=4, tokens=3).double()
+    x = torch.randn(30, 12, dtype=torch.float64)
+    h, _ = scorer(x)
+    q = scorer.query(scorer.norm(scorer.tokens)).view(3, 4, 4)
+    k = scorer.key(h).view(30, 4, 4)
+    plain = torch.einsum("nhd,mhd->nhm", q, k).reshape(12, 30) / math.sqrt(4)
+    torch.testing.assert_close(scorer(x)[1].double(), plain, rtol=1e-6, atol=1e-6)
+
+
+def test_pooling_before_projecting_equals_projecting_before_pooling() -> None:
+    model = model_of("asmil").double()
+    h, alpha = torch.randn(30, 16, dtype=torch.float64), torch.rand(12, 30, dtype=torch.float64).softmax(dim=1)
+    values = model.value(h).view(30, 4, 4)  # type: ignore[operator]
+    plain = torch.einsum("nhm,mhd->nhd", alpha.view(3, 4, 30), values).reshape(3, 16)
+    x = model.scorer.tokens + model.project(plain)  # type: ignore[operator]
+    torch.testing.assert_close(model._feat(h, alpha), x + model.mlp(x))  # type: ignore[operator]
+
+
+def test_an_unknown_method_is_named_with_those_there_are() -> None:
+    with pytest.raises(InputError, match=r"'nomil'.*abmil, asmil"):
+        build_model("nomil", 4, 2)
+
+
+@pytest.mark.parametrize("method", method_names())
+def test_an_anchor_starts_as_a_copy_moves_by_its_momentum_and_takes_no_gradient(method: str) -> None:
+    model = model_of(method)
+    start = [p.detach().clone() for p in model.scorer.parameters()]
+    anchor = Anchor(model.scorer, Normalizer("nsf"), momentum=0.9)
+    for mine, online in zip(anchor.scorer.parameters(), model.scorer.parameters(), strict=True):
+        assert mine is not online and not mine.requires_grad
+        torch.testing.assert_close(mine, online, rtol=0, atol=0)
+    with torch.no_grad():
+        for p in model.scorer.parameters():
+            p.add_(1.0)
+    for _ in range(5):
+        anchor.update(model.scorer)
+    for mine, before in zip(anchor.scorer.parameters(), start, strict=True):
+        torch.testing.assert_close(mine, before + (1 - 0.9**5))
+    assert not anchor.train().scorer.training
+    assert not anchor.log_alpha(torch.randn(5, 12)).requires_grad
+
+
+def test_the_gradient_of_the_anchor_loss_is_the_difference_of_the_maps() -> None:
+    z = torch.randn(3, 50, dtype=torch.float64, requires_grad=True)
+    target = torch.randn(3, 50, dtype=torch.float64).log_softmax(dim=1)
+    anchor_kl(z.log_softmax(dim=1), target).backward()
+    torch.testing.assert_close(z.grad, (z.softmax(dim=1) - target.exp()).detach() / 3)
+
+
+def test_the_anchor_loss_is_zero_between_equals_and_copes_with_empty_tiles() -> None:
+    log_p = torch.tensor([[0.5, 0.5, 0.0]]).log()
+    assert anchor_kl(torch.randn(1, 3).log_softmax(1), log_p).isfinite()
+    equal = torch.randn(2, 9).log_softmax(1)
+    assert anchor_kl(equal, equal).item() == pytest.approx(0, abs=1e-6)
+    whole, divided = (anchor_kl(equal, equal.flip(1), r) for r in ("sum", "mean"))  # type: ignore[arg-type]
+    assert whole.item() == pytest.approx(9 * divided.item())
+
+
+def test_standardising_is_part_of_the_weights() -> None:
+    model = model_of("abmil")
+    model.standardize_with(torch.full((12,), 3.0), torch.full((12,), 0.5))
+    x = torch.randn(6, 12)
+    copy = model_of("abmil")
+    copy.load_state_dict(model.state_dict())
+    torch.testing.assert_close(copy(x).logits, model(x).logits)
+    torch.testing.assert_close(model.prepare(x), (x - 3) * 0.5)
+
+
+def test_at_least_one_token_is_kept_whatever_the_drop() -> None:
+    model = build_model("asmil", 12, 2, dim=16, heads=4, tokens=3, token_drop=1.0).train()
+    assert isinstance(model, nn.Module)
+    assert torch.isfinite(model(torch.randn(5, 12)).logits).all()
