@@ -1,10 +1,10 @@
-"""From tiles to features: the `Encoder` protocol, the encoders there are, and `extract`."""
+"""From tiles to features: the `Encoder` protocol, the encoders there are, and extraction of bags from slides."""
 
 from __future__ import annotations
 
 from napari_asmil.encoders.base import Encoder
-
-# from napari_asmil.encoders.extract import ExtractSettings, bag_path, extract, extract_all
+from napari_asmil.encoders.extract import extract
+from napari_asmil.encoders.many import bag_path, extract_all
 from napari_asmil.encoders.registry import ENCODERS, get_encoder
 
-__all__ = ["ENCODERS", "Encoder", "get_encoder"]
+__all__ = ["ENCODERS", "Encoder", "bag_path", "extract", "extract_all", "get_encoder"]

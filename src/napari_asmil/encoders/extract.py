@@ -1,0 +1,179 @@
+"""From a slide to its bag: lay the tiles, read them a block at a time, encode them, write one feature file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event as Flag
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_asmil.annotations import read_annotations
+from napari_asmil.annotations.points import read_points, tiles_with_points
+from napari_asmil.bags import in_memory_bag, write_bag
+from napari_asmil.encoders.base import Encoder
+from napari_asmil.encoders.reading import tile_batches
+from napari_asmil.encoders.registry import get_encoder
+from napari_asmil.encoders.tile_edge import tile_edge
+from napari_asmil.errors import InputError
+from napari_asmil.events import BatchDone, Event, Finished, Started
+from napari_asmil.geometry import TileGrid
+from napari_asmil.slides import Slide, open_slide
+from napari_asmil.slides.tissue import tile_grid
+
+POSITIVE_CLASSES = ("epithelial",)
+"""Classes of nuclei that make a tile positive, where truth comes from a table of points."""
+SETTINGS = "extraction_settings"
+"""File attribute with everything a bag was made from."""
+SAMPLE_BYTES = 2**20
+
+
+def extract(
+    slide_path: str | Path,
+    out: str | Path,
+    *,
+    encoder: str = "colour",
+    tile_px: int | None = None,
+    mpp: float | None = None,
+    size: int | None = None,
+    stride: int | None = None,
+    cover: bool = False,
+    contours: str | Path | None = None,
+    points: str | Path | None = None,
+    stop: Flag | None = None,
+) -> Iterator[Event]:
+    """Write the bag of one slide to the file `out`; it appears there complete or not at all.
+
+    A bag already there is kept when it was made from the same slide and truth with the same settings.
+
+    Parameters
+    ----------
+    slide_path, out : path-like
+        The slide or image, and the feature file to write (TRIDENT's layout, HDF5).
+    encoder : str
+        Name of an encoder.
+    tile_px, mpp, size : optional
+        Tile size: see `tile_edge`.
+    stride : int, optional
+        Step between tiles in level-0 px; the tile edge when absent.
+    cover : bool
+        Tiles over the whole image, without a tissue mask.
+    contours, points : path-like, optional
+        Truth for the tiles: their share inside tumour contours, or 1 where they hold an epithelial nucleus.
+    stop : threading.Event, optional
+        Looked at after every batch; a stopped extraction leaves no file.
+
+    Yields
+    ------
+    Event
+        `Started` (in tiles), a `BatchDone` of phase "extract" counting tiles per batch, `Finished`.
+
+    Raises
+    ------
+    InputError
+        When the slide, the truth, the settings or `out` cannot be used.
+    """
+    slide_path, out = Path(slide_path), Path(out)
+    if contours is not None and points is not None:
+        raise InputError("Tile truth comes from contours or from points, not both.")
+    encode = get_encoder(encoder)
+    with open_slide(slide_path) as slide:
+        edge = tile_edge(slide, tile_px=tile_px, mpp=mpp, size=size)
+        made_from = {
+            "slide": _fingerprint(slide_path),
+            "encoder": encode.name,
+            "tiles": edge.derivation,
+            "stride": stride,
+            "cover": cover,
+            "contours": None if contours is None else _fingerprint(Path(contours)),
+            "points": None if points is None else _fingerprint(Path(points)),
+        }
+        settings = json.dumps(made_from, sort_keys=True)
+        if _settings_of(out) == settings:
+            yield Finished(out, "done", "It is there already, made with the same settings.")
+            return
+        _make_folder(out.parent)
+        grid = tile_grid(slide, edge.level0, stride=stride, cover=cover)
+        truth = _truth(slide, grid, contours, points)
+        yield Started(out, len(grid), unit="tiles")
+        features = np.empty((len(grid), encode.dim), dtype=np.float32)
+        for done in _encode(slide, grid, edge.px, encode, features):
+            yield BatchDone(0, done, len(grid), phase="extract")
+            if stop is not None and stop.is_set() and done < len(grid):
+                yield Finished(out, "stopped", f"Stopped after {done} of {len(grid)} tiles; nothing was written.")
+                return
+        bag = in_memory_bag(
+            out.stem,
+            features,
+            grid,
+            tile_labels=truth,
+            encoder=encode.name,
+            mpp=slide.mpp,
+            tile_px=edge.px,
+            slide_size=slide.shape[::-1],
+            slide_path=slide_path,
+            contours_path=None if contours is None else Path(contours),
+        )
+    write_bag(out, bag, attrs={SETTINGS: settings, "derivation": edge.derivation})
+    yield Finished(out, "done", f"{len(grid)} tiles x {encode.dim} features; {edge.derivation}.")
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as reason:
+        raise InputError(
+            f"The folder for the features cannot be made ({reason.strerror}).",
+            remedy="Choose a folder you may write to.",
+            path=folder,
+        ) from reason
+
+
+def _encode(
+    slide: Slide, grid: TileGrid, tile_px: int, encode: Encoder, features: NDArray[np.float32]
+) -> Iterator[int]:
+    """Fill `features`; yields how many tiles are done, after every batch."""
+    done = 0
+    for indices, tiles in tile_batches(slide, grid, tile_px):
+        features[indices] = encode(tiles)
+        done += len(indices)
+        yield done
+
+
+def _truth(
+    slide: Slide, grid: TileGrid, contours: str | Path | None, points: str | Path | None
+) -> NDArray[np.float32] | None:
+    if contours is not None:
+        return read_annotations(contours).tile_share(grid).astype(np.float32)
+    if points is not None:
+        return tiles_with_points(grid, read_points(points, slide.path.stem, slide.shape, POSITIVE_CLASSES))
+    return None
+
+
+def _settings_of(bag: Path) -> str | None:
+    """What a bag already there was made from; None when there is none, or nothing that says so."""
+    if not (bag.is_file() and h5py.is_hdf5(bag)):
+        return None
+    try:
+        with h5py.File(bag, "r") as file:
+            found = file.attrs.get(SETTINGS)
+    except OSError:
+        return None
+    return None if found is None else str(found)
+
+
+def _fingerprint(path: Path) -> str:
+    """Size and a digest of the first and last MiB: tells files apart without reading gigabytes."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(SAMPLE_BYTES)
+            file.seek(max(0, size - SAMPLE_BYTES))
+            digest = hashlib.sha256(head + file.read()).hexdigest()
+    except OSError as reason:
+        raise InputError(f"It cannot be read: {reason}.", path=path) from reason
+    return f"{size} bytes, sha256 of both ends {digest[:16]}"

@@ -1,0 +1,104 @@
+"""Extraction of many slides."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Event as Flag
+from typing import TypedDict, Unpack
+
+from napari_asmil.encoders.extract import extract
+from napari_asmil.errors import InputError
+from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
+
+
+class Options(TypedDict, total=False):
+    """The choices of `extract` that are the same for many slides."""
+
+    encoder: str
+    tile_px: int | None
+    mpp: float | None
+    size: int | None
+    stride: int | None
+    cover: bool
+    points: Path | None
+
+
+def bag_path(folder: str | Path, slide_path: str | Path) -> Path:
+    """Where `extract_all` writes the bag of a slide."""
+    return Path(folder) / f"{Path(slide_path).stem}.h5"
+
+
+def extract_all(
+    slide_paths: Sequence[str | Path],
+    folder: str | Path,
+    *,
+    contours: str | Path | None = None,
+    stop: Flag | None = None,
+    **options: Unpack[Options],
+) -> Iterator[Event]:
+    """Write one bag a slide into `folder`; slides that are already there with the same settings are skipped.
+
+    A slide that cannot be used does not keep the others from being extracted: it is named at the end.
+
+    Parameters
+    ----------
+    slide_paths : sequence of path-like
+        Slides or images, no two of the same name.
+    folder : path-like
+        Where the feature files go, see `bag_path`.
+    contours : path-like, optional
+        A folder of annotation files named as the slides are; a slide without one has no tile truth.
+    stop, **options
+        As in `extract`.
+
+    Yields
+    ------
+    Event
+        `Started` (in slides), the `BatchDone` of each slide (its number as ``epoch``), an `EpochDone` for each
+        slide whose bag is complete (``path``), `Finished`: "failed" when slides were refused, with the reasons.
+
+    Raises
+    ------
+    InputError
+        When there is no slide, or two have the same name.
+    """
+    paths = [Path(path) for path in slide_paths]
+    _check_names(paths)
+    yield Started(Path(folder), len(paths), unit="slides")
+    refused: list[str] = []
+    for number, path in enumerate(paths, 1):
+        began = time.monotonic()
+        bag = bag_path(folder, path)
+        try:
+            for event in extract(path, bag, contours=_contours_of(contours, path), stop=stop, **options):
+                if isinstance(event, BatchDone):
+                    yield BatchDone(number, event.step, event.steps, event.phase)
+                elif isinstance(event, Finished) and event.why == "stopped":
+                    yield Finished(Path(folder), "stopped", f"stopped at slide {number} of {len(paths)}")
+                    return
+        except InputError as reason:
+            refused.append(str(reason))
+        else:
+            yield EpochDone(bag, number, len(paths), time.monotonic() - began)
+    if refused:
+        yield Finished(Path(folder), "failed", "\n".join([f"{len(refused)} of {len(paths)} refused:", *refused]))
+    else:
+        yield Finished(Path(folder), "done", f"{len(paths)} bags")
+
+
+def _check_names(paths: Sequence[Path]) -> None:
+    if not paths:
+        raise InputError("There is no slide to extract.")
+    first: dict[str, Path] = {}
+    for path in paths:
+        other = first.setdefault(path.stem, path)
+        if other is not path:
+            raise InputError(f"It has the same name as {other}, so their bags would have one name.", path=path)
+
+
+def _contours_of(folder: str | Path | None, slide_path: Path) -> Path | None:
+    if folder is None:
+        return None
+    return next(iter(sorted(Path(folder).glob(f"{slide_path.stem}.*"))), None)

@@ -1,0 +1,55 @@
+"""How many level-0 px a tile spans."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from napari_asmil.errors import InputError
+from napari_asmil.slides import Slide
+
+
+@dataclass(frozen=True)
+class TileEdge:
+    """Edge of a tile: `level0` px on the slide, `px` as the encoder sees it, and how that was derived."""
+
+    level0: int
+    px: int
+    derivation: str
+
+
+def tile_edge(
+    slide: Slide, *, tile_px: int | None = None, mpp: float | None = None, size: int | None = None
+) -> TileEdge:
+    """The whole number of level-0 px that a tile spans.
+
+    Either `size` in level-0 px, the tile then being the slide's own pixels, or `tile_px` at `mpp` micrometres per
+    pixel, converted with the slide's own mpp and rounded.
+
+    Raises
+    ------
+    InputError
+        When neither or both are given, a number is not positive, or the slide has no mpp to convert with.
+    """
+    if (size is None) == (tile_px is None) or (tile_px is None) != (mpp is None):
+        raise InputError("The tile size must be either a size in level-0 px, or a number of px together with an mpp.")
+    if size is not None:
+        if size < 1:
+            raise InputError(f"The tile size must be positive, not {size} px.")
+        return TileEdge(size, size, f"tile edge {size} level-0 px, as asked")
+    assert tile_px is not None
+    assert mpp is not None
+    if not (tile_px >= 1 and mpp > 0):
+        raise InputError(f"The tile size must be positive, not {tile_px} px at {mpp} mpp.")
+    if slide.mpp is None:
+        raise InputError(
+            f"The slide does not say its micrometres per pixel, so {tile_px} px at {mpp:g} mpp cannot be laid on it.",
+            remedy="Give the tile size in level-0 px.",
+            path=slide.path,
+        )
+    exact = tile_px * mpp / slide.mpp
+    edge = max(1, round(exact))
+    derivation = (
+        f"tile edge {edge} level-0 px = {tile_px} px x {mpp:g} mpp / {slide.mpp:g} mpp of the slide"
+        f" ({slide.mpp_source}) = {exact:.3f}, rounded; true mpp {slide.mpp * edge / tile_px:.5g}"
+    )
+    return TileEdge(edge, tile_px, derivation)
