@@ -6,10 +6,12 @@ job was stopped and can be resumed.
 
 from __future__ import annotations
 
+import signal
 import sys
 import tempfile
+import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -33,20 +35,25 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Where to write.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda:N or mps.")]
 
 
-def follow(events: Iterator[Event], title: str) -> Finished:
-    """Show a job's progress on stderr until it is finished; Ctrl-C ends it, to be resumed."""
+def follow(make_events: Callable[[threading.Event], Iterator[Event]], title: str) -> Finished:
+    """Show a job's progress on stderr until it is finished; Ctrl-C stops it within a batch, to be resumed."""
+    stop = threading.Event()
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=screen, transient=True) as progress:
-        task = progress.add_task(title, total=None)
-        for event in events:
-            if isinstance(event, Started):
-                progress.update(task, total=event.total, completed=event.done)
-            elif isinstance(event, BatchDone):
-                progress.update(task, description=f"{title}: {event.phase} {event.step}/{event.steps}")
-            elif isinstance(event, EpochDone):
-                progress.update(task, completed=event.epoch)
-            elif isinstance(event, Finished):
-                return event
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
+        with Progress(*columns, console=screen, transient=True) as progress:
+            task = progress.add_task(title, total=None)
+            for event in make_events(stop):
+                if isinstance(event, Started):
+                    progress.update(task, total=event.total, completed=event.done)
+                elif isinstance(event, BatchDone):
+                    progress.update(task, description=f"{title}: {event.phase} {event.step}/{event.steps}")
+                elif isinstance(event, EpochDone):
+                    progress.update(task, completed=event.epoch)
+                elif isinstance(event, Finished):
+                    return event
+    finally:
+        signal.signal(signal.SIGINT, before)
     raise InputError("The job ended without saying so.")
 
 
@@ -84,7 +91,7 @@ def attend(
         if len(read) != 1:
             raise InputError(f"--slide goes with one bag, not {len(read)}.")
         read = [read[0].on_slide(slide)]
-    finish(follow(attend_to(read, checkpoint, out, device=device), "attend"))
+    finish(follow(lambda stop: attend_to(read, checkpoint, out, device=device, stop=stop), "attend"))
 
 
 @app.command("open")
@@ -100,21 +107,10 @@ def open_in_napari(
 def main() -> None:
     """Entry point: no command ends in a bare traceback."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as left:
-        sys.exit(left.exit_code)
-    except typer.Abort:
-        _leave("Stopped. Run the same command again to go on.", 3)
-    except KeyboardInterrupt:
-        _leave("Stopped. Run the same command again to go on.", 3)
+        app()
     except InputError as error:
         _leave(str(error), 2)
     except Exception as error:  # noqa: BLE001 - the last resort, told in words
-        import click
-
-        if isinstance(error, click.ClickException):
-            error.show()
-            sys.exit(error.exit_code)
         with tempfile.NamedTemporaryFile("w", prefix="napari-asmil-", suffix=".log", delete=False) as log:
             traceback.print_exc(file=log)
         _leave(f"This should not have happened ({type(error).__name__}: {error}). Please report it with {log.name}.", 1)
