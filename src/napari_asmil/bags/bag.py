@@ -107,9 +107,9 @@ class Bag:
 
     @cached_property
     def _hash(self) -> str:
-        digest = hashlib.sha256(np.ascontiguousarray(self.features(), dtype="<f4"))
+        digest = hashlib.sha256(np.ascontiguousarray(self.features(), dtype="<f4").data)
         if self.tiles is not None:
-            digest.update(np.ascontiguousarray(self.tiles.xy, dtype="<i8"))
+            digest.update(np.ascontiguousarray(self.tiles.xy, dtype="<i8").data)
         return digest.hexdigest()
 
     def check_inside(self, slide_size: tuple[int, int]) -> None:

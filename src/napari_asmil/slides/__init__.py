@@ -10,13 +10,14 @@ from pathlib import Path
 
 from napari_asmil.cache import ArrayCache
 from napari_asmil.errors import InputError
-from napari_asmil.slides import tiff
+from napari_asmil.slides import image, openslide, tiff
 from napari_asmil.slides.backend import Unreadable
 from napari_asmil.slides.slide import TILE_CACHE, Slide
 
 __all__ = ["Slide", "open_slide"]
 
-BACKENDS = (tiff,)
+BACKENDS = (tiff, image, openslide)
+"""In the order in which they are asked."""
 
 
 def open_slide(path: str | Path, *, mpp: float | None = None, cache: ArrayCache = TILE_CACHE) -> Slide:

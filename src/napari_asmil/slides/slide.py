@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -67,6 +68,7 @@ class Slide:
         self.reads = 0
         self._opened = opened
         self._closed = False
+        self._let_go = weakref.finalize(self, opened.close)
         self._cache = cache
         self._token = next(_tokens)
         self.levels: list[TileArray] = []
@@ -132,7 +134,7 @@ class Slide:
         if not self._closed:
             self._closed = True
             self._cache.drop(lambda key: key[0][0] != self._token)
-            self._opened.close()
+            self._let_go()
 
     def __enter__(self) -> Slide:
         return self

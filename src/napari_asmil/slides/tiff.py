@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +39,7 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
     InputError
         When the file is cut off, or its pixels are not 8-bit RGB or grey.
     """
-    try:
-        tiff = tifffile.TiffFile(path)
-        series = max(tiff.series, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
-    except Exception as error:
-        raise Unreadable(
-            f"It begins like a TIFF file, but its image directory cannot be read ({error}).",
-            remedy="It is probably cut off or damaged; copy it again from where it came from.",
-            path=path,
-        ) from error
+    tiff, series = _largest_series(path)
     try:
         _check(series, tiff.filehandle.size, path)
         levels = [_level(series, index) for index in range(len(series.levels))]
@@ -56,6 +50,43 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
     kind = {"": "TIFF", "generic": "TIFF", "uniform": "TIFF", "shaped": "TIFF"}.get(series.kind, series.kind.upper())
     facts = [f"slide, {kind}, {_compression(series.keyframe)}, read by tifffile"]
     return Opened(levels, mpp, source, facts, tiff.close)
+
+
+class _Complaints(logging.Handler):
+    """What tifffile logs in this thread meanwhile, kept instead of printed."""
+
+    def __enter__(self) -> list[str]:
+        self._thread, self._said = threading.get_ident(), list[str]()
+        logging.getLogger("tifffile").addHandler(self)
+        return self._said
+
+    def __exit__(self, *_: object) -> None:
+        logging.getLogger("tifffile").removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.thread == self._thread:
+            self._said.append(record.getMessage())
+
+
+def _largest_series(path: Path) -> tuple[Any, Any]:
+    tiff, why = None, "it holds no image"
+    try:
+        with _Complaints() as said:
+            tiff = tifffile.TiffFile(path)
+            series = sorted(tiff.series, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
+        broken = [complaint.split("> ")[-1] for complaint in said if "invalid" in complaint and "offset" in complaint]
+        if series and not broken:
+            return tiff, series[-1]
+        why = ", ".join(broken) or why
+    except Exception as error:  # noqa: BLE001 (tifffile raises whatever a broken directory leads to)
+        why = str(error)
+    if tiff is not None:
+        tiff.close()
+    raise Unreadable(
+        f"It begins like a TIFF file, but its directory of images is not whole ({why}).",
+        remedy="It is probably cut off or damaged; copy it again from where it came from.",
+        path=path,
+    )
 
 
 def _check(series: Any, size: int, path: Path) -> None:

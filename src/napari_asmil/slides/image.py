@@ -1,0 +1,64 @@
+"""Plain pictures (PNG, JPEG, WebP, BMP) as slides of one level, through Pillow."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+
+from napari_asmil.errors import InputError
+from napari_asmil.slides.backend import Level, Opened, Unreadable
+
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+
+LARGEST = 100_000_000
+"""Pixels; these formats can only be decoded whole."""
+
+
+def sniff(path: Path) -> bool:
+    """Whether the file is a picture of one of `FORMATS`."""
+    try:
+        with _opened(path):
+            return True
+    except (UnidentifiedImageError, OSError, ValueError):
+        return False
+
+
+def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and `open`)
+    """Open a picture; it is decoded whole when a pixel is asked for, and no file handle is kept.
+
+    Raises
+    ------
+    InputError
+        When it is too large to be decoded whole.
+    """
+    try:
+        with _opened(path) as image:
+            kind, (width, height) = image.format, image.size
+    except (OSError, ValueError) as error:
+        raise Unreadable(f"The picture cannot be opened ({error}).", path=path) from error
+    if width * height > LARGEST:
+        raise InputError(
+            f"It is a {kind} of {width} x {height} px, which can only be decoded whole.",
+            remedy="Convert it to a tiled pyramidal TIFF (for example: vips tiffsave IN OUT.tif --tile --pyramid).",
+            path=path,
+        )
+
+    def region(y0: int, y1: int, x0: int, x1: int) -> NDArray[np.uint8]:
+        with _opened(path) as image:
+            return np.array(image.convert("RGB"), dtype=np.uint8)[y0:y1, x0:x1]
+
+    level = Level(shape=(height, width), block=(height, width), region=region)
+    return Opened([level], None, f"unknown: a {kind} does not say", [f"picture, {kind}, read by Pillow"], lambda: None)
+
+
+def _opened(path: Path) -> Image.Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        try:
+            return Image.open(path, formats=FORMATS)
+        except Image.DecompressionBombError as error:
+            raise ValueError(str(error)) from error
