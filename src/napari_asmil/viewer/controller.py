@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary, ref
 
-from napari.utils.notifications import show_warning
 from psygnal import Signal
 from psygnal.containers import EventedList
 
-from napari_asmil.errors import InputError
 from napari_asmil.events import EpochDone, Event
-from napari_asmil.viewer import layers
+from napari_asmil.viewer import layers, limits
+from napari_asmil.viewer.compare import Comparison
 from napari_asmil.viewer.follow import Follower
+from napari_asmil.viewer.stage import Stage
 
 if TYPE_CHECKING:
     from napari_asmil.annotations import Contours
     from napari_asmil.bags import Cohort
-    from napari_asmil.runs import MapView, Run, RunSlide, Source
+    from napari_asmil.runs import MapView, Run, Source
     from napari_asmil.slides import Slide
     from napari_asmil.viewer.job import Job
 
@@ -27,18 +27,19 @@ if TYPE_CHECKING:
 class Controller:
     """What one viewer shows: a slide, contours, runs and one map over epochs. It holds no numbers of its own.
 
-    Use `Controller.of`, never the constructor. Everything here belongs to the main thread.
+    Use `Controller.of`, never the constructor. Everything here belongs to the main thread. `slide`, `contours` and
+    `map` are what our layers hold: a layer that a person deletes is gone from here too.
 
     Attributes
     ----------
     runs : EventedList of Run
         The open runs.
-    slide, contours, cohort
-        The open slide picture, annotation and bags, or None.
-    map : MapView or None
-        What the map layer shows; `current` is its (run, slide_id).
-    job : Job
-        The one job (extract, train, attend) of this viewer.
+    cohort : Cohort or None
+        Bags to train on or attend to.
+    comparison : Comparison
+        Maps side by side.
+    locked : bool
+        Colour limits over all epochs, or of each alone.
     """
 
     runs_changed = Signal()
@@ -46,7 +47,7 @@ class Controller:
     contours_changed = Signal()
     cohort_changed = Signal()
     current_changed = Signal(description="Another run or slide is shown.")
-    map_changed = Signal(description="The map is another: its run, slide, source or transform.")
+    map_changed = Signal(description="The map is another: its run, slide, source, transform or limits.")
     epoch_changed = Signal(int)
     run_grew = Signal(object, description="A run has more committed epochs than before.")
 
@@ -54,18 +55,18 @@ class Controller:
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = ref(viewer)
-        self._epoch = 0
         self._window: Any = None
-        self.slide: Slide | None = None
-        self.contours: Contours | None = None
+        self._epoch = 0
         self.cohort: Cohort | None = None
-        self.map: MapView | None = None
-        self._seen: WeakKeyDictionary[Run, int] = WeakKeyDictionary()
+        self.locked = True
         self.runs: EventedList[Run] = EventedList()
         self.runs.events.inserted.connect(self._on_runs)
         self.runs.events.removed.connect(self._on_runs)
         self.follower = Follower(self)
         viewer.dims.events.current_step.connect(self._on_step)
+        self.stage = Stage(viewer)
+        self.comparison = Comparison(viewer, self.stage, self.limit)
+        self.stage.changed.connect(self._on_stage)
 
     @classmethod
     def of(cls, viewer: Any) -> Controller:
@@ -77,7 +78,7 @@ class Controller:
 
     @cached_property
     def job(self) -> Job:
-        """The one job of this viewer; its events come to `on_event`."""
+        """The one job (extract, train, attend) of this viewer; its events come to `on_event`."""
         from napari_asmil.viewer.job import Job
 
         job = Job()
@@ -91,33 +92,23 @@ class Controller:
 
     # ---- what is open -------------------------------------------------------------------------
 
+    @property
+    def slide(self) -> Slide | None:
+        """The slide whose picture is shown."""
+        return self.stage.slide
+
+    @property
+    def contours(self) -> Contours | None:
+        """The annotation that is drawn."""
+        return self.stage.contours
+
     def open_slide(self, path: str | Path, *, dask: bool = False) -> Slide:
         """Show the picture of a slide in place of the one shown; through dask by choice."""
-        from napari_asmil.slides import open_slide
-
-        slide = open_slide(path)
-        self._set_slide(slide, dask=dask)
-        return slide
-
-    def _set_slide(self, slide: Slide | None, *, dask: bool = False) -> None:
-        layers.show_slide(self.viewer, slide, dask=dask)
-        if self.slide is not None:
-            self.slide.close()
-        self.slide = slide
-        self.slide_changed.emit()
+        return self.stage.open_slide(path, dask=dask)
 
     def open_contours(self, path: str | Path) -> Contours:
         """Draw an annotation in place of the one drawn."""
-        from napari_asmil.annotations import read_annotations
-
-        contours = read_annotations(path)
-        self._set_contours(contours)
-        return contours
-
-    def _set_contours(self, contours: Contours | None) -> None:
-        layers.show_contours(self.viewer, contours)
-        self.contours = contours
-        self.contours_changed.emit()
+        return self.stage.open_contours(path)
 
     def set_cohort(self, cohort: Cohort | None) -> None:
         """Bags to train on or attend to."""
@@ -125,72 +116,126 @@ class Controller:
         self.cohort_changed.emit()
 
     def add_run(self, path: str | Path) -> Run:
-        """Open a run folder, finished or still being written; a run that is open already is returned as it is."""
+        """Open a run folder, finished or still being written; one that is open already is returned as it is."""
         from napari_asmil.runs import open_run
 
         known = self.find_run(path)
         if known is not None:
             return known
         run = open_run(path)
-        self._seen[run] = run.n_epochs
-        self.runs.append(run)
+        self._know(run)
         return run
 
-    def _on_runs(self) -> None:
-        self.follower.poll()
-        self.runs_changed.emit()
+    def remove_run(self, run: Run) -> None:
+        """Close a run; its map is taken away."""
+        self.comparison.leave()
+        if self.current is not None and self.current[0] is run:
+            self.stage.put("map", None)
+        self.runs.remove(run)
 
     def find_run(self, path: str | Path) -> Run | None:
         """The open run of this folder, or None."""
-        return next((run for run in self.runs if Path(run.path).resolve() == Path(path).resolve()), None)
+        return next((run for run in self.runs if run.path.resolve() == Path(path).resolve()), None)
+
+    def clear(self) -> None:
+        """Take our layers away; runs stay open."""
+        self.comparison.leave()
+        self.stage.clear()
+
+    def _know(self, run: Run) -> None:
+        if run not in self.runs:
+            self.follower.know(run)
+            self.runs.append(run)
+
+    def _on_runs(self) -> None:
+        self.follower.watch()
+        self.runs_changed.emit()
 
     # ---- what is shown ------------------------------------------------------------------------
+
+    @property
+    def map(self) -> MapView | None:
+        """What the map layer shows."""
+        return self.stage.map
+
+    @property
+    def map_layer(self) -> Any | None:
+        """The one map layer."""
+        return self.stage.map_layer
 
     @property
     def current(self) -> tuple[Run, str] | None:
         """The run and slide that the map shows."""
         return None if self.map is None else (self.map.run, self.map.slide.slide_id)
 
-    def show_map(self, run: Run, slide_id: str, source: Source | None = None, transform: str = "m_alpha") -> MapView:
+    def show_map(self, run: Run, slide_id: str, source: Source | None = None, transform: str | None = None) -> MapView:
         """Show one run's attention on one slide, with the slide's picture and contours where the run knows them.
+
+        Parameters
+        ----------
+        run : Run
+        slide_id : str
+        source : Source, optional
+            Normaliser, row and branch; by default the map as stored.
+        transform : str, optional
+            Display transform; by default the one at hand.
 
         Raises
         ------
         InputError
-            When the run recorded no places of tiles for this slide.
+            When the run cannot give this map.
         """
-        from napari_asmil.runs import MapView
+        from napari_asmil.runs import MapView, Source
 
+        layer, shown = self.map_layer, self.map
+        source = source or Source()
+        transform = transform or (shown.transform_name if shown is not None else "m_alpha")
+        if shown is not None and self.current == (run, slide_id):
+            shown.set(source, transform)
+            layers.redraw(layer)
+            self.limit()
+            return shown
         view = MapView(run, slide_id, source, transform)
-        before = self.current
-        if before is None or before[1] != slide_id:
-            self._bring(run.slide(slide_id))
-        layers.show_map(self.viewer, view)
-        self.map = view
-        if before is None:
-            self.set_epoch(run.n_epochs - 1)
-        if self.current != before:
-            self.current_changed.emit()
-        self.map_changed.emit()
+        if shown is None or shown.slide.slide_id != slide_id:
+            self.stage.bring(run.slide(slide_id))
+        if shown is None:
+            self.stage.put("map", layers.map_data(view))
+        else:
+            layers.show_view(layer, view)
+            self._on_map()
         return view
 
-    def _bring(self, slide: RunSlide) -> None:
-        """The picture and contours that belong under a map, where known; those of another slide are taken away."""
-        self._replace(slide, slide.slide_path, self.slide, self.open_slide, self._set_slide)
-        self._replace(slide, slide.contours_path, self.contours, self.open_contours, self._set_contours)
+    def set_locked(self, locked: bool) -> None:
+        """Lock the colour limits over all epochs, or let each epoch have its own."""
+        self.locked = locked
+        self.limit()
 
-    @staticmethod
-    def _replace(slide: RunSlide, path: Path | None, shown: Any, show: Any, put: Any) -> None:
-        if shown is not None and (Path(shown.path).stem == slide.slide_id or shown.path == path):
-            return
-        try:
-            if path is not None and Path(path).exists():
-                show(path)
-            elif shown is not None:
-                put(None)
-        except InputError as error:
-            show_warning(str(error))
-            put(None)
+    def limit(self, *, unless_by_hand: bool = False) -> None:
+        """Give every map its colour limits."""
+        panes = self.comparison.maps if self.comparison.shared else []
+        single = [layer for layer in layers.maps_of(self.viewer) if layer not in panes]
+        for shown in (panes, *([layer] for layer in single)):
+            limits.apply(shown, self._epoch, locked=self.locked, shared=len(shown) > 1, unless_by_hand=unless_by_hand)
+        self.map_changed.emit()
+
+    def _on_map(self) -> None:
+        """The map layer shows another run or slide."""
+        assert self.map is not None
+        self._know(self.map.run)
+        self.limit()
+        self.current_changed.emit()
+
+    def _on_stage(self, kind: str) -> None:
+        if kind == "slide":
+            self.slide_changed.emit()
+        elif kind == "contours":
+            self.contours_changed.emit()
+        elif self.map is None:
+            self.map_changed.emit()
+            self.current_changed.emit()
+        else:
+            self.set_epoch(self.map.shape[0] - 1)
+            self._on_map()
 
     # ---- epochs -------------------------------------------------------------------------------
 
@@ -210,11 +255,13 @@ class Controller:
     def _on_step(self) -> None:
         axis = layers.epoch_axis(self.viewer)
         if axis is not None:
-            self._move_to(self.viewer.dims.current_step[axis])
+            self._move_to(int(self.viewer.dims.current_step[axis]))
 
     def _move_to(self, epoch: int) -> None:
         if epoch != self._epoch:
             self._epoch = epoch
+            if not self.locked:
+                self.limit()
             self.epoch_changed.emit(epoch)
 
     # ---- what happens -------------------------------------------------------------------------
@@ -224,36 +271,7 @@ class Controller:
         if isinstance(event, EpochDone):
             self.follower.expect(event.path)
 
-    def refresh(self, run: Run) -> None:
-        """Look for epochs committed since; the slider grows, and follows if it was at the newest epoch."""
-        if run.refresh() == self._seen.get(run):
-            return
-        self._seen[run] = run.n_epochs
-        newest = layers.last_step(self.viewer)
-        follows = newest is not None and self._epoch == newest
-        layers.grow(self.viewer, run)
-        if follows:
-            self.set_epoch(layers.last_step(self.viewer) or 0)
-        self.run_grew.emit(run)
-
-    def appear(self, path: Path) -> None:
-        """Show what a job has just committed to a run: open the run if it is new, otherwise let it grow."""
-        run = self.find_run(path)
-        if run is not None:
-            self.refresh(run)
-            return
-        run = self.add_run(path)
-        slide_id = self._slide_to_watch(run)
-        if slide_id is not None:
-            self.show_map(run, slide_id)
-
-    def _slide_to_watch(self, run: Run) -> str | None:
-        """The slide of a new run to show first: the one that is open, otherwise the first with places."""
-        placed = [slide.slide_id for slide in run.slides if slide.tiles is not None]
-        open_now = [] if self.slide is None else [Path(self.slide.path).stem]
-        if self.current is not None:
-            open_now.append(self.current[1])
-        return next((slide for slide in open_now if slide in placed), placed[0] if placed else None)
+    # ---- the end ------------------------------------------------------------------------------
 
     def live_in(self, window: Any) -> None:
         """Know the window, so that the end of the window is the end of the job."""
@@ -262,7 +280,7 @@ class Controller:
             window.destroyed.connect(self.close)
 
     def close(self) -> None:
-        """Stop the job and close the files; runs stay as they are on disk."""
+        """Stop the job and close the slide; runs stay as they are on disk."""
         self.follower.stop()
         if "job" in vars(self):
             self.job.close()

@@ -1,12 +1,14 @@
-"""Runs that are still being written: look for new epochs, in step with the window."""
+"""Runs that are still being written: each new epoch appears, in step with the window."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtCore import QTimer
+
+from napari_asmil.viewer import layers
 
 if TYPE_CHECKING:
     from napari_asmil.runs import Run
@@ -15,30 +17,35 @@ if TYPE_CHECKING:
 POLL_MS = 1000
 """How often a run that another process writes is looked at."""
 EXPECT_MS = 200
-"""Epochs that our own job announces are shown together at most this often."""
+"""Epochs that our own job announces are shown together, at most this often."""
 
 
 class Follower:
     """Refreshes the unfinished runs of a controller: on a timer, and soon after an epoch is announced."""
 
     def __init__(self, controller: Controller) -> None:
-        self._controller = ref(controller)
+        self._owner = ref(controller)
+        self._seen: WeakKeyDictionary[Run, int] = WeakKeyDictionary()
         self._expected: set[Path] = set()
         self._slow, self._soon = QTimer(), QTimer()
         self._slow.setInterval(POLL_MS)
         self._soon.setInterval(EXPECT_MS)
         self._soon.setSingleShot(True)
-        self._slow.timeout.connect(self._look)
-        self._soon.timeout.connect(self._look_at_expected)
+        self._slow.timeout.connect(self.look)
+        self._soon.timeout.connect(self.look_at_expected)
 
-    def poll(self) -> None:
-        """Watch from now on while any open run is unfinished."""
+    def know(self, run: Run) -> None:
+        """A run was opened; the epochs it has now are no news."""
+        self._seen[run] = run.n_epochs
+
+    def watch(self) -> None:
+        """Look regularly from now on, as long as any open run is unfinished."""
         if self._unfinished() and not self._slow.isActive():
             self._slow.start()
 
     def expect(self, path: Path) -> None:
         """A new epoch of the run at `path` is committed; it is shown within `EXPECT_MS`."""
-        self._expected.add(Path(path))
+        self._expected.add(path)
         if not self._soon.isActive():
             self._soon.start()
 
@@ -47,22 +54,53 @@ class Follower:
         self._slow.stop()
         self._soon.stop()
 
-    def _unfinished(self) -> list[Run]:
-        controller = self._controller()
-        if controller is None or controller.viewer is None:
-            return []
-        return [run for run in controller.runs if run.n_epochs <= run.planned_epochs]
+    def refresh(self, run: Run) -> None:
+        """Show epochs committed since; the slider grows, and follows if it was at the newest epoch of this run."""
+        controller = self._owner()
+        if controller is None or run.refresh() == self._seen.get(run):
+            return
+        self._seen[run] = run.n_epochs
+        shown = layers.maps_of(controller.viewer, run)
+        follows = any(layer.data.shape[0] - 1 == controller.epoch for layer in shown)
+        layers.grow(shown)
+        if follows:
+            controller.set_epoch(run.n_epochs - 1)
+        controller.limit(unless_by_hand=True)
+        controller.run_grew.emit(run)
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Look at every unfinished run now."""
         runs = self._unfinished()
         if not runs:
             self._slow.stop()
         for run in runs:
-            self._controller().refresh(run)  # type: ignore[union-attr]
+            self.refresh(run)
 
-    def _look_at_expected(self) -> None:
-        controller = self._controller()
+    def look_at_expected(self) -> None:
+        """Look at the runs whose epochs were announced; a run that is new here is opened and shown."""
+        controller = self._owner()
         expected, self._expected = self._expected, set()
-        if controller is not None:
-            for path in expected:
-                controller.appear(path)
+        if controller is None or controller.viewer is None:
+            return
+        for path in expected:
+            run = controller.find_run(path)
+            if run is not None:
+                self.refresh(run)
+            else:
+                self._show_first(controller, controller.add_run(path))
+
+    def _show_first(self, controller: Controller, run: Run) -> None:
+        """Show a new run on the slide that is open, otherwise on its first slide with places."""
+        placed = [slide.slide_id for slide in run.slides if slide.tiles is not None]
+        liked = [] if controller.slide is None else [controller.slide.path.stem]
+        if controller.current is not None:
+            liked.append(controller.current[1])
+        chosen = next((slide for slide in (*liked, *placed) if slide in placed), None)
+        if chosen is not None and not controller.comparison.active:
+            controller.show_map(run, chosen)
+
+    def _unfinished(self) -> list[Run]:
+        controller = self._owner()
+        if controller is None or controller.viewer is None:
+            return []
+        return [run for run in controller.runs if run.n_epochs <= run.planned_epochs]

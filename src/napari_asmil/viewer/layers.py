@@ -19,7 +19,16 @@ KEY = "napari-asmil"
 COLORMAP = "viridis"
 OPACITY = 0.6
 CONTOUR_COLOR = "#00e5ff"
-CONTOUR_SCREEN_PX = 2
+CONTOUR_WIDTH = 2.0
+"""In screen px, whatever the zoom."""
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def entry(layer: Any) -> dict[str, Any]:
+    """What a layer of ours says about itself; empty for a stranger's layer."""
+    found: dict[str, Any] = layer.metadata.get(KEY, {})
+    return found
 
 
 def epoch_axis(viewer: Any) -> int | None:
@@ -27,111 +36,111 @@ def epoch_axis(viewer: Any) -> int | None:
     return viewer.dims.ndim - 3 if viewer.dims.ndim >= 3 else None
 
 
-def last_step(viewer: Any) -> int | None:
-    """The newest epoch the slider reaches, None where nothing has epochs."""
-    axis = epoch_axis(viewer)
-    return None if axis is None else viewer.dims.nsteps[axis] - 1
-
-
-def ours(viewer: Any, kind: str) -> list[Any]:
-    """Our layers of one kind: "slide", "map" or "contours"."""
-    return [layer for layer in viewer.layers if layer.metadata.get(KEY, {}).get("kind") == kind]
-
-
-def slide_layer(slide: Slide, *, dask: bool = False) -> Image:
+def slide_data(slide: Slide, *, dask: bool = False) -> LayerData:
     """The picture of a slide, multiscale, through the bounded tile cache or through dask."""
     levels = [slide.dask(level) for level in range(len(slide.levels))] if dask else list(slide.levels)
-    return Image(
+    return (
         levels,
-        name=slide.path.stem,
-        rgb=True,
-        multiscale=True,
-        contrast_limits=(0, 255),
-        cache=False,
-        axis_labels=("y", "x"),
-        units=("pixel", "pixel"),
-        metadata={KEY: {"kind": "slide", "path": str(slide.path), "mpp": slide.mpp}},
+        {
+            "name": slide.path.stem,
+            "rgb": True,
+            "multiscale": True,
+            "contrast_limits": (0, 255),
+            "cache": False,
+            "axis_labels": ("y", "x"),
+            "units": ("pixel", "pixel"),
+            "metadata": {KEY: {"kind": "slide", "slide": slide}},
+        },
+        "image",
     )
 
 
-def map_layer(view: MapView) -> Image:
-    """A map over epochs: one raster pixel is one tile (or a part of it), transparent where there is none."""
-    layer = Image(
+def map_data(view: MapView) -> LayerData:
+    """A map over epochs: a raster pixel is a tile or a part of one, transparent where there is none."""
+    return (
         view,
-        rgb=False,
-        multiscale=False,
-        contrast_limits=view.limits(0),
-        colormap=COLORMAP,
-        opacity=OPACITY,
-        cache=False,
-        axis_labels=("epoch", "y", "x"),
-        units=("pixel", "pixel", "pixel"),
+        {
+            **_map_facts(view),
+            "rgb": False,
+            "multiscale": False,
+            "contrast_limits": view.limits(view.shape[0] - 1),
+            "colormap": COLORMAP,
+            "opacity": OPACITY,
+            "cache": False,
+            "axis_labels": ("epoch", "y", "x"),
+            "units": ("pixel", "pixel", "pixel"),
+        },
+        "image",
     )
-    fit_map(layer, view)
-    return layer
 
 
-def fit_map(layer: Any, view: MapView) -> None:
-    """Let a map layer show `view`: data, place, name and what it is."""
-    layer.data = view
-    layer.scale = (1, view.raster.pixel, view.raster.pixel)
-    layer.translate = (0, *view.raster.origin)
-    layer.name = f"{view.run.name}: {view.source_label}"
-    layer.metadata = {KEY: {"kind": "map", "run": str(view.run.path), "label": view.label}}
+def _map_facts(view: MapView) -> dict[str, Any]:
+    """What changes when a map layer is given another view."""
+    return {
+        "scale": (1, view.raster.pixel, view.raster.pixel),
+        "translate": (0, *view.raster.origin),
+        "name": f"{view.run.name}: {view.source_label}",
+        "metadata": {KEY: {"kind": "map", "run": str(view.run.path), "label": view.label}},
+    }
 
 
-def contours_layer(contours: Contours) -> Vectors:
-    """The outlines as line segments: fast, and safe to remove."""
-    return Vectors(
+def contours_data(contours: Contours) -> LayerData:
+    """The outlines as line segments: fast to draw, and safe to remove."""
+    return (
         contours.segments(),
-        ndim=2,
-        name=contours.path.stem,
-        vector_style="line",
-        edge_color=CONTOUR_COLOR,
-        edge_width=CONTOUR_SCREEN_PX,
-        opacity=1.0,
-        axis_labels=("y", "x"),
-        units=("pixel", "pixel"),
-        metadata={KEY: {"kind": "contours", "path": str(contours.path)}},
+        {
+            "ndim": 2,
+            "name": "contours" if contours.path is None else contours.path.stem,
+            "vector_style": "line",
+            "edge_color": CONTOUR_COLOR,
+            "edge_width": CONTOUR_WIDTH,
+            "opacity": 1.0,
+            "axis_labels": ("y", "x"),
+            "units": ("pixel", "pixel"),
+            "metadata": {KEY: {"kind": "contours", "contours": contours}},
+        },
+        "vectors",
     )
 
 
-def replace(viewer: Any, kind: str, layer: Any | None, *, bottom: bool = False) -> None:
-    """Put `layer` (or nothing) where our layer of that kind was."""
-    for old in ours(viewer, kind):
-        viewer.layers.remove(old)
-    if layer is not None:
-        viewer.layers.insert(0 if bottom else len(viewer.layers), layer)
+def make(data: LayerData, **changes: Any) -> Any:
+    """A layer from its data, with some properties changed."""
+    what, properties, kind = data
+    return {"image": Image, "vectors": Vectors}[kind](what, **{**properties, **changes})
 
 
-def show_slide(viewer: Any, slide: Slide | None, *, dask: bool = False) -> None:
-    """Show one slide under everything else, or none."""
-    replace(viewer, "slide", None if slide is None else slide_layer(slide, dask=dask), bottom=True)
-    if slide is not None:
-        viewer.reset_view()
+def redraw(layer: Any) -> None:
+    """Show a map layer's view again after it was given another source or transform; nothing is copied."""
+    layer.refresh(extent=False)
+    facts = _map_facts(layer.data)
+    layer.name = facts["name"]
+    entry(layer).update(facts["metadata"][KEY])
 
 
-def show_contours(viewer: Any, contours: Contours | None) -> None:
-    """Show one set of contours above everything else, or none."""
-    replace(viewer, "contours", None if contours is None else contours_layer(contours))
+def show_view(layer: Any, view: MapView) -> None:
+    """Show another view in a map layer, which keeps its colours and opacity."""
+    layer.data = view
+    for name, value in _map_facts(view).items():
+        setattr(layer, name, value)
 
 
-def show_map(viewer: Any, view: MapView) -> Any:
-    """Show one map below the contours; the layer that is there already is given the new data."""
-    found = ours(viewer, "map")
-    if found:
-        fit_map(found[0], view)
-        return found[0]
-    layer = map_layer(view)
-    contours = ours(viewer, "contours")
-    viewer.layers.insert(viewer.layers.index(contours[0]) if contours else len(viewer.layers), layer)
-    return layer
+def maps_of(viewer: Any, run: Run | None = None) -> list[Any]:
+    """Every map layer, in a comparison too; those of `run` alone where it is given."""
+    found = [layer for layer in viewer.layers if entry(layer).get("kind") == "map"]
+    return found if run is None else [layer for layer in found if layer.data.run is run]
 
 
-def grow(viewer: Any, run: Run) -> None:
-    """Let every layer that shows `run` reach its newest committed epoch."""
-    for layer in ours(viewer, "map"):
+def grow(shown: list[Any]) -> None:
+    """Let map layers reach the newest committed epoch of their run."""
+    for layer in shown:
         view = layer.data
-        if view.run is run:
-            view.refresh()
-            layer.data = view
+        view.refresh()
+        layer.data = view
+
+
+def keep_contours_thin(viewer: Any) -> None:
+    """Give the contours their width in screen px at the present zoom; small changes of zoom are let pass."""
+    width = CONTOUR_WIDTH / viewer.scene.camera.zoom
+    for layer in viewer.layers:
+        if entry(layer).get("kind") == "contours" and not 0.7 < layer.edge_width / width < 1.4:
+            layer.edge_width = width

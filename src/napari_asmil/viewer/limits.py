@@ -1,0 +1,78 @@
+"""Colour limits of the maps: locked over epochs, or of the epoch at hand, and always said in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_asmil.runs import Source
+from napari_asmil.viewer.layers import entry
+
+if TYPE_CHECKING:
+    from napari_asmil.runs import MapView
+
+SAMPLED_EPOCHS = 64
+"""A derived map is locked over about this many epochs, evenly spaced: deriving all of 1000 would stop the window."""
+
+Limits = tuple[float, float]
+
+
+def locked_limits(view: MapView) -> tuple[Limits, str]:
+    """Limits over all epochs where that is known or cheap, over a stated sample otherwise, and the words for it."""
+    epochs = view.shape[0]
+    if view.transform.limits is not None:
+        return view.transform.limits, "fixed"
+    if view.source == Source() or epochs <= SAMPLED_EPOCHS:
+        return view.limits(), f"locked over all {epochs} epochs"
+    step = 2
+    while epochs > step * SAMPLED_EPOCHS:
+        step *= 2  # powers of two, so that a growing run asks for the same epochs again
+    sample = [*range(0, epochs, step), epochs - 1]
+    return _union([view.limits(e) for e in sample]), f"locked over {len(sample)} of {epochs} epochs"
+
+
+def limits_at(view: MapView, epoch: int) -> tuple[Limits, str]:
+    """Limits of one epoch (of the last, where the run has fewer), and the words for it."""
+    if view.transform.limits is not None:
+        return view.transform.limits, "fixed"
+    return view.limits(min(epoch, view.shape[0] - 1)), "of this epoch alone"
+
+
+def apply(layers: list[Any], epoch: int, *, locked: bool, shared: bool = False, unless_by_hand: bool = False) -> None:
+    """Give map layers their limits.
+
+    Parameters
+    ----------
+    layers : list of Image
+        Map layers.
+    epoch : int
+        The epoch at hand.
+    locked : bool
+        Over epochs, or of this epoch alone.
+    shared : bool
+        The same for all `layers`, so that one colour is one number.
+    unless_by_hand : bool
+        Leave what a person set in the layer controls.
+    """
+    found = [locked_limits(layer.data) if locked else limits_at(layer.data, epoch) for layer in layers]
+    if shared and len({layer.data.transform_name for layer in layers}) == 1:
+        both = _union([limits for limits, _ in found])
+        found = [(both, f"{words}, shared by all panes") for _, words in found]
+    for layer, (limits, words) in zip(layers, found, strict=True):
+        if not (unless_by_hand and by_hand(layer)):
+            layer.contrast_limits = limits
+            entry(layer).update(limits=limits, limits_words=words)
+
+
+def by_hand(layer: Any) -> bool:
+    """Whether a person has changed the limits since we gave them."""
+    given = entry(layer).get("limits")
+    return given is not None and tuple(layer.contrast_limits) != tuple(given)
+
+
+def words(layer: Any) -> str:
+    """How the limits of a map layer came about."""
+    return "set by hand" if by_hand(layer) else str(entry(layer).get("limits_words", ""))
+
+
+def _union(ranges: list[Limits]) -> Limits:
+    return min(low for low, _ in ranges), max(high for _, high in ranges)
