@@ -274,9 +274,7 @@ def test_after_a_failure_another_job_can_be_started(job, qtbot, notes):
     assert len(notes) == 1
 
 
-def test_warnings_of_the_work_are_logged_and_the_hook_is_put_back(job, qtbot, caplog):
-    before = warnings.showwarning
-
+def test_warnings_of_the_work_are_logged(job, qtbot, caplog):
     def events(stop):
         yield Started(RUN, 1)
         warnings.warn("the scheduler was called first", UserWarning, stacklevel=1)
@@ -285,6 +283,17 @@ def test_warnings_of_the_work_are_logged_and_the_hook_is_put_back(job, qtbot, ca
         job.start(events, "Training")
         until(qtbot, job, State.DONE)
     assert "the scheduler was called first" in caplog.text
+
+
+def test_the_warnings_hook_is_put_back_even_when_an_overlapping_worker_left_its_own(job, qtbot):
+    def overlap(state):
+        if state is State.PREPARING:
+            warnings.showwarning = lambda *_: None
+
+    before = warnings.showwarning
+    job.status.events.state.connect(overlap)
+    job.start(lambda stop: training(stop, epochs=1), "Training")
+    until(qtbot, job, State.DONE)
     assert warnings.showwarning is before
 
 
@@ -334,7 +343,7 @@ CLOSING = """
     import sys, time
     from pathlib import Path
     import napari
-    from qtpy.QtCore import QTimer
+    from qtpy.QtCore import QEventLoop, QTimer
     from napari_asmil.events import BatchDone, Finished, Started
     from napari_asmil.viewer.job import Job
 
@@ -359,12 +368,18 @@ CLOSING = """
 
     viewer = napari.Viewer(show=True)
     job.start(training, "Training")
-    QTimer.singleShot(1000, close)
-    napari.run()
+    if "script" in sys.argv:
+        loop = QEventLoop()
+        QTimer.singleShot(1000, loop.quit)
+        loop.exec()
+        close()
+    else:
+        QTimer.singleShot(1000, close)
+        napari.run()
 """
 
 
-@pytest.mark.parametrize("how", ["running", "paused"])
+@pytest.mark.parametrize("how", ["running", "paused", "script"])
 def test_closing_the_window_mid_job_ends_the_process_with_the_run_intact(tmp_path, how):
     code = textwrap.dedent(CLOSING)
     ended = subprocess.run(

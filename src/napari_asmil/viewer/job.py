@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 import time
@@ -24,6 +25,9 @@ from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, Checkpointed, EpochDone, Event, Finished, Started
 
 logger = logging.getLogger(__name__)
+
+# napari waits for workers when its event loop ends; a script that never ran the loop would abort in them
+atexit.register(GeneratorWorker.await_workers)
 
 TICK_MS = 100
 """How often progress is shown and napari's Cancel button is looked at."""
