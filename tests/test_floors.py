@@ -16,7 +16,7 @@ FLOORS = [
     {"bags"},
     {"encoders"},
     {"training"},
-    {"render", "demo"},
+    {"render", "demo", "info"},
     {"viewer", "cli"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}

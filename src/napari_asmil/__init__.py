@@ -3,8 +3,6 @@
 The public names are imported on first use, so that ``import napari_asmil`` pulls in neither torch nor Qt.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 

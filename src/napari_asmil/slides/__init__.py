@@ -20,6 +20,11 @@ BACKENDS = (tiff, image, openslide)
 """In the order in which they are asked."""
 
 
+def sniff(path: Path) -> bool:
+    """Whether any backend recognises the file."""
+    return any(backend.sniff(path) for backend in BACKENDS)
+
+
 def open_slide(path: str | Path, *, mpp: float | None = None, cache: ArrayCache = TILE_CACHE) -> Slide:
     """Open a whole-slide image; no pixels are read.
 
