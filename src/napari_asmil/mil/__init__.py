@@ -8,7 +8,9 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from napari_asmil.mil.anchor import Anchor as Anchor
-    from napari_asmil.mil.base import AttentionMIL as AttentionMIL, Output as Output, Scorer as Scorer
+    from napari_asmil.mil.base import AttentionMIL as AttentionMIL
+    from napari_asmil.mil.base import Output as Output
+    from napari_asmil.mil.base import Scorer as Scorer
     from napari_asmil.mil.registry import build_model as build_model
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(

@@ -23,12 +23,12 @@ def log_normalize(z: Tensor, normalizer: Normalizer) -> Tensor:
 
 
 def log_softmax(z: Tensor, temperature: float = 1.0) -> Tensor:
-    """log softmax(z / T) over the last axis."""
+    """Log softmax(z / T) over the last axis."""
     return functional.log_softmax(_wide(z) / temperature, dim=-1)
 
 
 def log_nsf(z: Tensor, temperature: float = 1.0, offset: float = 0.0) -> Tensor:
-    """log of the normalised sigmoid of z / T + offset over the last axis."""
+    """Log of the normalised sigmoid of z / T + offset over the last axis."""
     log_sigmoid = functional.logsigmoid(_wide(z) / temperature + offset)
     return log_sigmoid - torch.logsumexp(log_sigmoid, dim=-1, keepdim=True)
 

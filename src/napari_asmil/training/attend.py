@@ -123,9 +123,7 @@ def _events(
                 return
             records[bag.slide_id] = look(state, recipe, bag, device, watched=True)
             yield BatchDone(epoch=0, step=i + 1, steps=len(bags), phase="attend")
-    slides = [
-        slide_header(bag, path, label=None, split="", watched=True, digest=bag.content_hash()) for bag in bags
-    ]
+    slides = [slide_header(bag, path, label=None, split="", watched=True, digest=bag.content_hash()) for bag in bags]
     notes = scale_notes(bags, facts["expects"])
     header = run_header(state, recipe, slides, facts["class_names"], device, notes=notes)
     seconds = time.perf_counter() - begun

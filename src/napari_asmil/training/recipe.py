@@ -101,7 +101,9 @@ class Recipe(BaseModel):
         try:
             return cls.model_validate(dict(given))
         except ValidationError as error:
-            faults = [f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()]
+            faults = [
+                f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
+            ]
             raise InputError(f"The recipe does not fit: {'; '.join(faults)}.") from None
 
     def changed(self, **values: Any) -> Recipe:

@@ -97,7 +97,7 @@ def run_header(
 def look(state: State, recipe: Recipe, bag: Bag, device: torch.device, *, watched: bool) -> SlideRecord:
     """Prediction, map, anchor map and, if watched, raw scores of one bag, in evaluation mode on all tiles."""
     state.model.eval()
-    prepared = state.model.prepare(torch.from_numpy(bag.features()).to(device))
+    prepared = state.model.prepare(torch.tensor(bag.features(), device=device))
     out = state.model.attend(prepared, recipe.normalizer)
     weights = state.model.row_weights(out.logits)
     anchor = None

@@ -108,7 +108,7 @@ def new_model(recipe: Recipe, n_features: int, n_classes: int) -> AttentionMIL:
     return build_model(recipe.method, n_features, n_classes, **sizes)
 
 
-class seeded:  # noqa: N801 - reads as a phrase
+class seeded:
     """Context in which torch's random state is a function of the given numbers, and is restored after."""
 
     def __init__(self, *numbers: int) -> None:

@@ -210,7 +210,7 @@ class _Training:
     def _step(self, state: State, bag: Bag) -> tuple[float, float]:
         """One bag: anchor forward, online forward, loss, backward, clip, step, EMA. Returns CE and KL, nats."""
         recipe, model = self.recipe, state.model.train()
-        prepared = model.prepare(torch.from_numpy(bag.features()).to(self.device))
+        prepared = model.prepare(torch.tensor(bag.features(), device=self.device))
         label = torch.tensor([self.cohort.labels[bag.slide_id]], device=self.device)
         out = model.attend(prepared, recipe.normalizer)
         ce = loss = functional.cross_entropy(out.logits[None], label)

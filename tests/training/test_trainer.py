@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from napari_asmil.analysis.normalizers import Normalizer
+from napari_asmil.bags import in_memory_bag
+from napari_asmil.errors import InputError
+from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
+from napari_asmil.runs import open_run
+from napari_asmil.training import Recipe, attend, fit, preset
+from tests.training.cohorts import small_cohort, small_recipe
+
+VARIANTS = [
+    {"method": "abmil", "anchor": None},
+    {"method": "abmil", "anchor": {"normalizer": Normalizer("softmax"), "beta": 1.0}},
+    {"method": "asmil"},
+]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    return load_file(
+        run / "checkpoints" / open_run(run).commit(open_run(run).n_epochs - 1)["checkpoint"] / "model.safetensors"
+    )
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    a, b = weights(one), weights(other)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    first, second = open_run(one), open_run(other)
+    assert first.n_epochs == second.n_epochs
+    for name in first.scalar_names:
+        np.testing.assert_array_equal(first.scalars(name), second.scalars(name))
+    for name, curve in first.curves().items():
+        np.testing.assert_array_equal(curve, second.curves()[name])
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_epoch_is_on_disk_before_it_is_announced(tmp_path: Path, variant: dict[str, object]) -> None:
+    announced = []
+    for event in fit(small_cohort(), small_recipe(**variant), tmp_path / "a.asmil"):
+        if isinstance(event, EpochDone):
+            announced.append(event.epoch)
+            run = open_run(tmp_path / "a.asmil")
+            assert run.n_epochs == event.epoch + 1
+            assert np.isfinite(run.attention(event.epoch, "s2")).all()
+            assert (tmp_path / "a.asmil" / "checkpoints" / run.commit(event.epoch)["checkpoint"]).is_dir()
+    assert announced == [0, 1, 2, 3]
+    assert isinstance(event, Finished) and event.why == "done"
+
+
+def test_a_batch_is_never_silent(tmp_path: Path) -> None:
+    events = list(fit(small_cohort(), small_recipe(), tmp_path / "a.asmil"))
+    assert isinstance(next(e for e in events if not isinstance(e, BatchDone)), Started)
+    trained = [e for e in events if isinstance(e, BatchDone) and e.phase == "train"]
+    assert [(e.epoch, e.step, e.steps) for e in trained] == [(e, s, 4) for e in (1, 2, 3) for s in (1, 2, 3, 4)]
+
+
+def test_the_recorded_map_is_that_of_the_recorded_prediction(tmp_path: Path) -> None:
+    cohort = small_cohort()
+    for _ in fit(cohort, small_recipe(watch=("s2",)), tmp_path / "a.asmil"):
+        pass
+    run = open_run(tmp_path / "a.asmil")
+    z = run.scores(3, "s2")
+    np.testing.assert_allclose(np.exp(run.attention(3, "s2")), np.exp(run.normalizer.log(z)).mean(axis=0), rtol=1e-5)
+    assert run.slide("s2").has_scores and not run.slide("s3").has_scores
+    assert run.has_anchor and run.curves()["test_auc"].shape == (4,)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("after", [1, 9, 14, 25])
+def test_a_stopped_training_resumes_to_the_same_weights(tmp_path: Path, variant: dict[str, object], after: int) -> None:
+    cohort, recipe = small_cohort(), small_recipe(**variant)
+    for _ in fit(cohort, recipe, tmp_path / "whole.asmil"):
+        pass
+    stop = threading.Event()
+    seen = 0
+    for event in fit(cohort, recipe, tmp_path / "broken.asmil", stop=stop):
+        seen += 1
+        if seen == after:
+            stop.set()
+    assert isinstance(event, Finished) and event.why == "stopped"
+    assert seen <= after + 2
+    torch.rand(3)
+    for _ in fit(cohort, recipe, tmp_path / "broken.asmil"):
+        pass
+    assert_same_run(tmp_path / "whole.asmil", tmp_path / "broken.asmil")
+
+
+def test_training_leaves_the_random_state_of_others_alone(tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    expected = torch.rand(4)
+    torch.manual_seed(5)
+    for _ in fit(small_cohort(), small_recipe(epochs=1), tmp_path / "a.asmil"):
+        pass
+    assert torch.equal(torch.rand(4), expected)
+
+
+def test_more_epochs_continue_a_finished_run(tmp_path: Path) -> None:
+    cohort, path = small_cohort(), tmp_path / "a.asmil"
+    for epochs in (1, 3):
+        for _ in fit(cohort, small_recipe(epochs=epochs), path):
+            pass
+    assert open_run(path).n_epochs == 4
+
+
+def test_without_an_anchor_weight_the_model_is_the_plain_one_bit_for_bit(tmp_path: Path) -> None:
+    cohort = small_cohort()
+    plain, idle = small_recipe(anchor=None), small_recipe(anchor={"beta": 0.0})
+    for recipe, name in ((plain, "plain"), (idle, "idle")):
+        for _ in fit(cohort, recipe, tmp_path / f"{name}.asmil"):
+            pass
+    a, b = weights(tmp_path / "plain.asmil"), weights(tmp_path / "idle.asmil")
+    assert all(torch.equal(a[k], b[k]) for k in a)
+
+
+KILLED = """
+import os, signal, sys, threading, time
+from napari_asmil.training import fit
+from tests.training.cohorts import small_cohort, small_recipe
+path, seconds = sys.argv[1], float(sys.argv[2])
+events = fit(small_cohort(), small_recipe(), path)
+next(events)
+if seconds:
+    threading.Timer(seconds, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
+for _ in events:
+    pass
+if seconds:
+    time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("seconds", [0.02, 0.11, 0.23])
+def test_a_killed_training_resumes_to_the_same_weights(tmp_path: Path, seconds: float) -> None:
+    cohort, recipe = small_cohort(), small_recipe()
+    for _ in fit(cohort, recipe, tmp_path / "whole.asmil"):
+        pass
+    path = tmp_path / "killed.asmil"
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", KILLED, str(path), str(seconds)]
+    done = subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, timeout=60)
+    assert done.returncode == -signal.SIGKILL
+    if path.exists():
+        committed = open_run(path)
+        for epoch in range(committed.n_epochs):
+            assert np.isfinite(committed.attention(epoch, "s2")).all()
+    for _ in fit(cohort, recipe, path):
+        pass
+    assert_same_run(tmp_path / "whole.asmil", path)
+
+
+def first(events: object) -> Event:
+    return next(iter(events))  # type: ignore[call-overload, no-any-return]
+
+
+def test_another_recipe_does_not_resume_a_run(tmp_path: Path) -> None:
+    for _ in fit(small_cohort(), small_recipe(epochs=1), tmp_path / "a.asmil"):
+        pass
+    with pytest.raises(InputError, match=r"another recipe \(differs in lr\)"):
+        fit(small_cohort(), small_recipe(epochs=1, lr=0.5), tmp_path / "a.asmil")
+
+
+def test_other_bags_do_not_resume_a_run(tmp_path: Path) -> None:
+    for _ in fit(small_cohort(), small_recipe(epochs=1), tmp_path / "a.asmil"):
+        pass
+    with pytest.raises(InputError, match="bags are not those"):
+        list(fit(small_cohort(seed=1), small_recipe(), tmp_path / "a.asmil"))
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_training(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        list(fit(small_cohort(), small_recipe(), tmp_path / "file" / "a.asmil"))
+
+
+def test_a_device_that_is_not_there_is_named() -> None:
+    with pytest.raises(InputError, match=r"no device 'cuda:99'.*cpu"):
+        fit(small_cohort(), small_recipe(), "a.asmil", device="cuda:99")
+
+
+def test_a_diverged_loss_stops_with_the_slide_and_keeps_what_was_committed(tmp_path: Path) -> None:
+    recipe = small_recipe(lr=1e30, clip=None, epochs=5)
+    with pytest.raises(InputError, match=r"loss is (nan|inf).*slide 's\d'"):
+        list(fit(small_cohort(), recipe, tmp_path / "a.asmil"))
+    assert open_run(tmp_path / "a.asmil").n_epochs >= 1
+
+
+def test_the_bags_named_for_recording_must_exist(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'s99'"):
+        fit(small_cohort(), small_recipe(record=("s99",)), tmp_path / "a.asmil")
+
+
+def test_standardised_training_takes_its_statistics_from_the_training_split_only(tmp_path: Path) -> None:
+    cohort = small_cohort()
+    for _ in fit(cohort, small_recipe(standardize=True, epochs=0), tmp_path / "a.asmil"):
+        pass
+    tiles = np.concatenate([b.features() for b in cohort.select("train")]).astype(np.float64)
+    saved = weights(tmp_path / "a.asmil")
+    np.testing.assert_allclose(saved["model.mean"], tiles.mean(axis=0), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(saved["model.scale"], 1 / tiles.std(axis=0), rtol=1e-5)
+
+
+def test_attending_with_a_trained_run_gives_its_last_map(tmp_path: Path) -> None:
+    cohort = small_cohort()
+    for _ in fit(cohort, small_recipe(standardize=True), tmp_path / "a.asmil"):
+        pass
+    bag = next(b for b in cohort.bags if b.slide_id == "s2")
+    events = list(attend([bag], tmp_path / "a.asmil", tmp_path / "b.asmil"))
+    assert isinstance(events[-1], Finished) and events[-1].why == "done"
+    trained, applied = open_run(tmp_path / "a.asmil"), open_run(tmp_path / "b.asmil")
+    np.testing.assert_array_equal(applied.attention(0, "s2"), trained.attention(3, "s2"))
+
+
+def test_a_bag_of_another_encoder_is_refused_by_name(tmp_path: Path) -> None:
+    for _ in fit(small_cohort(), small_recipe(epochs=0), tmp_path / "a.asmil"):
+        pass
+    other = in_memory_bag("other", np.zeros((4, 9)), encoder="resnet")
+    with pytest.raises(InputError, match=r"'other'.*9 features a tile, not 6.*'resnet', not 'test'"):
+        attend([other], tmp_path / "a.asmil", tmp_path / "b.asmil")
+
+
+def test_recipes_survive_their_own_json_and_say_what_does_not_fit() -> None:
+    for name in ("stable", "paper", "released", "demo", "crc-r1"):
+        for variant in ("abmil", "abmil_softmax", "abmil_nsf", "asmil_no_anchor", "asmil"):
+            recipe = preset(name, variant)
+            assert Recipe.make(recipe.as_json()) == recipe
+    with pytest.raises(InputError, match=r"method: unknown method 'nomil'.*lr"):
+        Recipe.make({"method": "nomil", "lr": -1})
+
+
+def test_the_learning_rate_falls_along_a_cosine_to_nearly_nothing(tmp_path: Path) -> None:
+    for _ in fit(small_cohort(), small_recipe(epochs=6), tmp_path / "a.asmil"):
+        pass
+    rates = open_run(tmp_path / "a.asmil").curves()["lr"][1:]
+    assert all(later < earlier for earlier, later in pairwise(rates))
+    steps = np.arange(24).reshape(6, 4)
+    np.testing.assert_allclose(rates, (1e-3 * 0.5 * (1 + np.cos(np.pi * steps / 24))).mean(axis=1))
