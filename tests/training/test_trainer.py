@@ -29,9 +29,8 @@ VARIANTS = [
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    return load_file(
-        run / "checkpoints" / open_run(run).commit(open_run(run).n_epochs - 1)["checkpoint"] / "model.safetensors"
-    )
+    last = open_run(run).commit(open_run(run).n_epochs - 1)
+    return load_file(run / "checkpoints" / last["checkpoint"] / "model.safetensors")
 
 
 def assert_same_run(one: Path, other: Path) -> None:
@@ -85,13 +84,13 @@ def test_a_stopped_training_resumes_to_the_same_weights(tmp_path: Path, variant:
     for _ in fit(cohort, recipe, tmp_path / "whole.asmil"):
         pass
     stop = threading.Event()
-    seen = 0
+    events: list[Event] = []
     for event in fit(cohort, recipe, tmp_path / "broken.asmil", stop=stop):
-        seen += 1
-        if seen == after:
+        events.append(event)
+        if len(events) == after:
             stop.set()
-    assert isinstance(event, Finished) and event.why == "stopped"
-    assert seen <= after + 2
+    assert isinstance(events[-1], Finished) and events[-1].why == "stopped"
+    assert len(events) <= after + 2
     torch.rand(3)
     for _ in fit(cohort, recipe, tmp_path / "broken.asmil"):
         pass

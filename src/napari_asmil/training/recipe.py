@@ -101,10 +101,9 @@ class Recipe(BaseModel):
         try:
             return cls.model_validate(dict(given))
         except ValidationError as error:
-            faults = [
-                f"{'.'.join(map(str, e['loc']))}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors()
-            ]
-            raise InputError(f"The recipe does not fit: {'; '.join(faults)}.") from None
+            faults = [(".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+            said = "; ".join(f"{field}: {fault}" for field, fault in faults)
+            raise InputError(f"The recipe does not fit: {said}.") from None
 
     def changed(self, **values: Any) -> Recipe:
         """The same recipe with some fields changed, validated anew."""
