@@ -1,0 +1,103 @@
+"""One slide with its contours, laid out once, on which many maps are shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_asmil.errors import InputError
+from napari_asmil.geometry import TileGrid
+from napari_asmil.render.compositor import Limits, Placement, TilePainter, blend, slide_picture, stroke
+
+if TYPE_CHECKING:
+    from napari_asmil.annotations import Contours
+    from napari_asmil.runs.reader import RunSlide
+    from napari_asmil.runs.view import MapView
+    from napari_asmil.slides.slide import Slide
+
+
+class Scene:
+    """Tissue and contours at one place and scale; without a slide the ground is white.
+
+    Raises
+    ------
+    InputError
+        When the slide is not the one the tiles were cut from, as far as sizes tell.
+    """
+
+    def __init__(self, shown: RunSlide, slide: Slide | None, contours: Contours | None, max_px: int) -> None:
+        self.mpp = slide.mpp if slide is not None and slide.mpp else shown.mpp
+        self.placement = Placement.fit(_bounds(shown, slide), max_px)
+        if slide is None:
+            self._tissue = np.full((*self.placement.shape, 3), 255, dtype=np.uint8)
+        else:
+            self._tissue = slide_picture(slide, self.placement)
+        polygons = [] if contours is None else contours.polygons
+        self._rings = [ring - 0.5 for c in polygons for ring in (c.exterior, *c.holes)]
+
+    def painter(self, view: MapView) -> TilePainter:
+        """What draws the values of a view's tiles here."""
+        return TilePainter(tiles_of(view.slide), self.placement)
+
+    def bare(self, line: float) -> Image.Image:
+        """Tissue and contours without a map; `line` is the contours' width in px."""
+        return self._outlined(self._tissue, line)
+
+    def show(
+        self,
+        image: NDArray[np.float32],
+        limits: Limits,
+        table: NDArray[np.uint8],
+        opacity: float,
+        line: float,
+    ) -> Image.Image:
+        """Tissue, an image made by a painter, and contours."""
+        return self._outlined(blend(self._tissue, image, limits, table, opacity), line)
+
+    def _outlined(self, pixels: NDArray[np.uint8], line: float) -> Image.Image:
+        picture = Image.fromarray(pixels)
+        return stroke(picture, self._rings, self.placement, line) if self._rings else picture
+
+
+def _bounds(shown: RunSlide, slide: Slide | None) -> tuple[float, float, float, float]:
+    """What the picture covers, (x0, y0, x1, y1): the slide, or the tiles where its size is unknown."""
+    size = shown.slide_size
+    if slide is not None:
+        height, width = slide.shape
+        if size is not None and tuple(size) != (width, height):
+            raise InputError(
+                f"This slide is {width} x {height} px, but the tiles of {shown.slide_id!r} were cut from one of"
+                f" {size[0]} x {size[1]} px.",
+                remedy="Choose the slide that the features were made from.",
+                path=slide.path,
+            )
+        size = (width, height)
+    tiles = tiles_of(shown)
+    if size is None:
+        return tiles.bounds
+    width, height = size
+    outside = (tiles.xy >= size).any(axis=1) | (tiles.xy + tiles.size <= 0).any(axis=1)
+    if outside.any():
+        raise InputError(
+            f"{int(outside.sum())} of {len(tiles)} tiles of {shown.slide_id!r} lie outside the slide of"
+            f" {width} x {height} px.",
+            remedy="Choose the slide that the features were made from.",
+            path=None if slide is None else slide.path,
+        )
+    return 0, 0, width, height
+
+
+def tiles_of(shown: RunSlide) -> TileGrid:
+    """The tiles of a recorded slide.
+
+    Raises
+    ------
+    InputError
+        When its bag has no coordinates.
+    """
+    if shown.tiles is None:
+        raise InputError(f"The bag of {shown.slide_id!r} has no tile coordinates, so its map has no place.")
+    return shown.tiles
