@@ -17,7 +17,8 @@ FLOORS = [
     {"encoders"},
     {"training"},
     {"render", "demo", "info"},
-    {"viewer", "cli"},
+    {"viewer", "info"},
+    {"cli"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
