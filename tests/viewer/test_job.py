@@ -14,7 +14,8 @@ import pytest
 
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Finished, Started
-from napari_asmil.viewer.job import ACTIONS, TRANSITIONS, Job, State, allowed
+from napari_asmil.viewer.job import Job
+from napari_asmil.viewer.status import ACTIONS, TRANSITIONS, State, Status, Tracker, allowed
 
 RUN = Path("a.asmil")
 
@@ -105,6 +106,37 @@ def test_a_job_does_what_is_allowed_in_a_state_and_refuses_the_rest(state):
             with pytest.raises(RuntimeError, match=f"{state} cannot {action}"):
                 getattr(job, action)()
             assert job.status.state is state
+
+
+# ---- what is shown --------------------------------------------------------------------------------
+
+
+def shown(*events, state=State.RUNNING):
+    status = Status()
+    tracker = Tracker(status, "A job", "epochs")
+    status.state = state
+    for event in events:
+        tracker.hear(event)
+    tracker.show()
+    return status
+
+
+def test_a_batch_is_a_share_of_its_epoch():
+    status = shown(Started(RUN, 10), EpochDone(RUN, 0, 10, 1), EpochDone(RUN, 1, 10, 1), BatchDone(2, 3, 4, loss=0.5))
+    assert (status.done, status.fraction, status.loss) == (1, 0.175, 0.5)
+    assert status.detail == "epoch 2: training on bag 3 of 4"
+
+
+def test_checking_and_recording_are_told_but_do_not_count_as_progress():
+    before = shown(BatchDone(0, 5, 200, "check"), state=State.PREPARING)
+    assert (before.fraction, before.detail) == (0, "checking bag 5 of 200")
+    after = shown(Started(RUN, 10), EpochDone(RUN, 1, 10, 1), BatchDone(1, 40, 60, "record"))
+    assert (after.fraction, after.detail) == (0.1, "epoch 1: recording slide 40 of 60")
+
+
+def test_where_there_are_no_epochs_the_batches_are_the_units():
+    status = shown(Started(RUN, 8, unit="slides"), BatchDone(0, 6, 8, "attend"), EpochDone(RUN, 0, 0, 1.0))
+    assert (status.done, status.fraction, status.unit) == (6, 0.75, "slides")
 
 
 # ---- the way through ------------------------------------------------------------------------------

@@ -1,0 +1,92 @@
+"""The worker thread of a job: it can be paused, and stopped so that what it held is freed."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from napari.qt.threading import thread_worker
+from superqt.utils import GeneratorWorker
+
+from napari_asmil.events import BatchDone, EpochDone, Event
+
+MakeEvents = Callable[[threading.Event], Iterator[Event]]
+"""Takes the event that asks to stop and returns a job's events; called in the worker thread."""
+
+logger = logging.getLogger(__name__)
+
+# napari waits for workers when its event loop ends; a script that never ran the loop would abort in them
+atexit.register(GeneratorWorker.await_workers)
+
+
+class Worker(GeneratorWorker[Event, None, None]):
+    """A worker that is asked to stop, so that its generator returns: one that is quit would keep the model."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.stop = threading.Event()
+        self.going = threading.Event()
+        self.going.set()
+        self.window_closed = False
+
+    def ask_to_stop(self) -> None:
+        """Let the generator end after the batch at hand, paused or not."""
+        self.stop.set()
+        self.going.set()
+
+    def quit(self) -> None:
+        """Stop because the window closes; only napari calls this."""
+        self.window_closed = True
+        self.ask_to_stop()
+
+    def work(self) -> Any:
+        """Run the generator; superqt would swallow a RuntimeError (CUDA out of memory is one) and never finish."""
+        result = super().work()
+        if isinstance(result, RuntimeError):
+            raise result
+        return result
+
+
+def make_worker(make_events: MakeEvents, title: str) -> Worker:
+    """Make a worker that napari's closing dialog calls `title`."""
+
+    def work() -> Iterator[Event]:
+        yield from _until_stopped(make_events(worker.stop), worker.stop, worker.going)
+
+    work.__qualname__ = title
+    worker: Worker = thread_worker(work, worker_class=Worker, ignore_errors=True)()
+    worker.warned.connect(_log_warning)
+    return worker
+
+
+def _until_stopped(events: Iterator[Event], stop: threading.Event, going: threading.Event) -> Iterator[Event]:
+    """Pass events on, wait while paused, and close a generator that goes on working after `stop`."""
+    asked = False
+    try:
+        for event in events:
+            if asked and isinstance(event, BatchDone | EpochDone):
+                return
+            asked = stop.is_set()
+            yield event
+            going.wait()
+    finally:
+        close = getattr(events, "close", None)
+        if close is not None:
+            close()
+
+
+def _log_warning(warned: tuple[Any, ...]) -> None:
+    message, category, filename, lineno = warned[:4]
+    logger.warning("%s", warnings.formatwarning(message, category, filename, lineno).strip())
+
+
+def let_go_of_locals(error: BaseException | None) -> None:
+    """Free what the frames of an error hold (the model): napari keeps every error it has shown."""
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__
