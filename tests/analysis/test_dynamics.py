@@ -50,7 +50,7 @@ def test_jsd_of_a_hundred_thousand_tiles_is_right_to_a_billionth() -> None:
 
 
 def test_jsd_of_different_tile_sets_is_refused() -> None:
-    with pytest.raises(ValueError, match="one tile set.*3 and 2"):
+    with pytest.raises(ValueError, match=r"one tile set.*3 and 2"):
         dynamics.jsd([1, 0, 0], [1, 0])
 
 
