@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
+from napari.experimental import link_layers, unlink_layers
+
 from napari_asmil.errors import InputError
 from napari_asmil.runs import MapView
 from napari_asmil.viewer import layers
@@ -16,23 +18,19 @@ if TYPE_CHECKING:
     from napari_asmil.viewer.stage import Stage
 
 MAX_CELLS = 4
-SHAPES = {2: (1, 2), 3: (1, 3), 4: (2, 2)}
-"""Rows and columns of the grid."""
+LINKED = ("colormap", "opacity", "gamma", "interpolation2d")
+"""What a person changes in one pane changes in all."""
 SPACING = 4
 """Screen px between panes."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One pane: a run and where its map comes from."""
+    """One pane: a run, where its map comes from, and both in words."""
 
     run: Run
     source: Source
-
-    @property
-    def label(self) -> str:
-        """How a pane is named."""
-        return f"{self.run.name} · {self.run.label}"
+    label: str
 
 
 class Comparison:
@@ -40,6 +38,8 @@ class Comparison:
 
     Attributes
     ----------
+    picked : list of Cell
+        What is to be compared.
     cells : tuple of Cell
         What the panes show; empty while there are none.
     shared : bool
@@ -52,6 +52,7 @@ class Comparison:
         self._limit = limit
         self._layers: list[Any] = []
         self._before: _Before | None = None
+        self.picked: list[Cell] = []
         self.cells: tuple[Cell, ...] = ()
         self.shared = True
 
@@ -86,10 +87,11 @@ class Comparison:
         self._layers = [layer for pane in panes for layer in pane]
         for at, layer in enumerate(self._layers):
             viewer.layers.insert(at, layer)  # lowest: that is where napari starts to count panes
-        grid = viewer.canvas.grid
-        grid.stride, grid.shape, grid.spacing, grid.enabled = len(panes[0]), SHAPES[len(cells)], SPACING, True
+        viewer.layers.selection = set(self.maps)
+        grid, shape = viewer.canvas.grid, _shape(len(cells), viewer.canvas.size, self._layers[0].extent.world)
+        grid.stride, grid.shape, grid.spacing, grid.enabled = len(panes[0]), shape, SPACING, True
         self.cells = tuple(cells)
-        self._limit()
+        self.share(self.shared)
         viewer.fit_to_view()
 
     def show(self, transform: str) -> None:
@@ -102,6 +104,10 @@ class Comparison:
     def share(self, shared: bool) -> None:
         """The same colour limits in all panes, or each its own."""
         self.shared = shared
+        unlink_layers(self.maps)
+        link_layers(self.maps, (*LINKED, *(("contrast_limits",) if shared else ())))
+        for at, layer in enumerate(self.maps):
+            layers.show_colour_bar(layer, at == 0 or not shared)
         self._limit()
 
     def leave(self) -> None:
@@ -109,6 +115,7 @@ class Comparison:
         if self._before is None:
             return
         viewer = self._viewer()
+        unlink_layers(self.maps)
         self.cells = ()
         viewer.canvas.grid.enabled = False
         for layer in self._layers:
@@ -131,9 +138,17 @@ class Comparison:
         made = [layers.make(entry[:3], **entry[3]) for entry in data if entry is not None]
         for layer in made:
             layers.entry(layer)["cell"] = at
-            layer.name = f"{layer.name} [{at + 1}]"
+            layer.name = f"{at + 1} {layer.name}"
             layer.name_overlay.visible = layers.entry(layer)["kind"] == "map"
+            layer.name_overlay.font_size = layers.FONT_SIZE
         return made
+
+
+def _shape(count: int, canvas: Sequence[float], extent: Any) -> tuple[int, int]:
+    """Rows and columns in which `count` panes show their picture the largest."""
+    high, wide = (extent[1] - extent[0])[-2:]
+    shapes = [(rows, -(-count // rows)) for rows in range(1, count + 1)]
+    return max(shapes, key=lambda shape: min(canvas[0] / shape[0] / high, canvas[1] / shape[1] / wide))
 
 
 @dataclass(frozen=True)

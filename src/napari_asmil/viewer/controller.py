@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -281,7 +282,8 @@ class Controller:
 
     def close(self) -> None:
         """Stop the job and close the slide; runs stay as they are on disk."""
-        self.follower.stop()
+        with suppress(RuntimeError):  # Qt's own end takes the timers first
+            self.follower.stop()
         if "job" in vars(self):
             self.job.close()
         if self.slide is not None:

@@ -22,6 +22,9 @@ CONTOUR_COLOR = "#00e5ff"
 CONTOUR_WIDTH = 2.0
 """In screen px, whatever the zoom."""
 
+FONT_SIZE = 8
+"""Of what we write on the canvas."""
+
 LayerData = tuple[Any, dict[str, Any], str]
 
 
@@ -79,7 +82,7 @@ def _map_facts(view: MapView) -> dict[str, Any]:
     return {
         "scale": (1, view.raster.pixel, view.raster.pixel),
         "translate": (0, *view.raster.origin),
-        "name": f"{view.run.name}: {view.source_label}",
+        "name": f"{view.run.name} · {view.source_label.split(',')[0]}",
         "metadata": {KEY: {"kind": "map", "run": str(view.run.path), "label": view.label}},
     }
 
@@ -101,6 +104,12 @@ def contours_data(contours: Contours) -> LayerData:
         },
         "vectors",
     )
+
+
+def show_colour_bar(layer: Any, visible: bool = True) -> None:
+    """Show the colour bar of a map on the canvas."""
+    layer.colorbar.font_size = FONT_SIZE
+    layer.colorbar.visible = visible
 
 
 def make(data: LayerData, **changes: Any) -> Any:

@@ -21,13 +21,18 @@ def locked_limits(view: MapView) -> tuple[Limits, str]:
     epochs = view.shape[0]
     if view.transform.limits is not None:
         return view.transform.limits, "fixed"
-    if view.source == Source() or epochs <= SAMPLED_EPOCHS:
+    if _whole(view):
         return view.limits(), f"locked over all {epochs} epochs"
     step = 2
     while epochs > step * SAMPLED_EPOCHS:
         step *= 2  # powers of two, so that a growing run asks for the same epochs again
     sample = [*range(0, epochs, step), epochs - 1]
     return _union([view.limits(e) for e in sample]), f"locked over {len(sample)} of {epochs} epochs"
+
+
+def _whole(view: MapView) -> bool:
+    """Whether limits over all epochs are cheap: recorded with the map as stored, or of few epochs."""
+    return view.source == Source() or view.shape[0] <= SAMPLED_EPOCHS
 
 
 def limits_at(view: MapView, epoch: int) -> tuple[Limits, str]:
@@ -72,6 +77,17 @@ def by_hand(layer: Any) -> bool:
 def words(layer: Any) -> str:
     """How the limits of a map layer came about."""
     return "set by hand" if by_hand(layer) else str(entry(layer).get("limits_words", ""))
+
+
+def as_rendered(layer: Any, *, locked: bool) -> Limits | str | None:
+    """The limits of a map layer as `render.export_overlay` takes them, so that it names them in the same way."""
+    if not by_hand(layer):
+        if not locked:
+            return "epoch"
+        if _whole(layer.data):
+            return None
+    low, high = layer.contrast_limits
+    return float(low), float(high)
 
 
 def _union(ranges: list[Limits]) -> Limits:

@@ -66,6 +66,10 @@ class Stage:
         """Our layer of a kind, or None."""
         return self._shown.get(kind)
 
+    def visible(self, kind: str) -> bool:
+        """Whether our layer of a kind is there and not hidden."""
+        return kind in self._shown and bool(self._shown[kind].visible)
+
     def put(self, kind: str, data: layers.LayerData | None) -> None:
         """Replace our layer of `kind`: the slide goes lowest, contours highest; None takes it away."""
         viewer = self._viewer()
@@ -135,6 +139,8 @@ class Stage:
         if kind is None or kind in self._shown or "cell" in about:
             return
         self._shown[kind] = event.value
+        if kind == "map":
+            layers.show_colour_bar(event.value)
         self._zoomed.start()
         self.changed.emit(kind)
 
@@ -160,11 +166,11 @@ class Stage:
 def misfit(slide: Slide, recorded: RunSlide) -> str:
     """Why a slide cannot be the one that tiles were cut from, as far as sizes tell; empty when it can."""
     height, width = slide.shape
-    if recorded.slide_size not in (None, (width, height)):
-        wide, high = recorded.slide_size or (0, 0)
+    size = recorded.slide_size
+    if size is not None and size != (width, height):
         return (
             f"{slide.path.name} is {width} x {height} px, but the tiles of {recorded.slide_id} were cut from a slide"
-            f" of {wide} x {high} px."
+            f" of {size[0]} x {size[1]} px."
         )
     if recorded.tiles is None:
         return ""

@@ -1,0 +1,81 @@
+"""Explore attention: which map is shown and how, its legend, panes side by side, export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog, QPushButton
+
+from napari_asmil.errors import InputError
+from napari_asmil.viewer.docks.base import Dock
+from napari_asmil.viewer.docks.choose import Chooser
+from napari_asmil.viewer.docks.panes import Panes
+from napari_asmil.viewer.export import Export, export_shown, suggested_name
+from napari_asmil.viewer.legend import Legend
+
+LEGEND_MS = 60
+"""While the slider is dragged the legend is written at most this often."""
+
+
+class ExploreDock(Dock):
+    """Choose a map, read its legend, compare it with others, export it."""
+
+    def __init__(self, napari_viewer: Any) -> None:
+        super().__init__(napari_viewer)
+        self.chooser = Chooser(self.controller)
+        self.legend = Legend()
+        self.panes = Panes(self.controller)
+        self.export_button = QPushButton("Export annotated overlay…")
+        self.export_button.setToolTip("Write this map with slide, contours, legend and scale bar as PNG")
+        self.export_button.clicked.connect(self._ask_and_export)
+        self.body.addWidget(self.chooser)
+        self.body.addWidget(self.legend)
+        self.body.addWidget(self.export_button)
+        self.body.addWidget(self.panes)
+        self.export: Export | None = None
+        self._late = QTimer(self)
+        self._late.setSingleShot(True)
+        self._late.setInterval(LEGEND_MS)
+        self._late.timeout.connect(self._write_legend)
+        self.panes.list.currentRowChanged.connect(self._on_epoch)
+        self.controller.map_changed.connect(self._on_map)
+        self.controller.epoch_changed.connect(self._on_epoch)
+        self.controller.run_grew.connect(self._on_epoch)
+        self.controller.viewer.events.theme.connect(self._on_map)
+        self._on_map()
+
+    def export_to(self, path: Path) -> None:
+        """Export what is shown to `path`; a notification says how it ended."""
+        try:
+            self.export = export_shown(self.controller, path)
+        except InputError as error:
+            show_error(str(error))
+
+    def _ask_and_export(self) -> None:
+        chosen, _ = QFileDialog.getSaveFileName(
+            self, "Export annotated overlay", suggested_name(self.controller), "PNG (*.png)"
+        )
+        if chosen:
+            self.export_to(Path(chosen))
+
+    def _on_map(self) -> None:
+        self.export_button.setEnabled(self.controller.map is not None)
+        self._write_legend()
+
+    def _on_epoch(self) -> None:
+        if not self._late.isActive():
+            self._late.start()
+
+    def _write_legend(self) -> None:
+        controller = self.controller
+        if controller.viewer is not None:
+            self.panes.write()
+            self.legend.show_map(self._described(), controller.epoch, controller.viewer.theme)
+
+    def _described(self) -> Any | None:
+        """The layer the legend is about: the chosen pane while maps are compared."""
+        panes = self.controller.comparison.maps
+        return panes[max(0, self.panes.list.currentRow())] if panes else self.controller.map_layer

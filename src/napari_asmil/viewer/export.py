@@ -1,0 +1,90 @@
+"""Export of what is shown, away from the main thread: a job may go on meanwhile."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import notification_manager, show_error, show_info
+from qtpy.QtCore import QObject, Signal
+
+from napari_asmil.errors import InputError
+from napari_asmil.render import export_overlay
+from napari_asmil.render.colormaps import COLORMAPS
+from napari_asmil.runs import MapView
+from napari_asmil.viewer import limits
+
+if TYPE_CHECKING:
+    from napari_asmil.viewer.controller import Controller
+
+
+class Export(QObject):
+    """One export in a thread; it says once how it ended."""
+
+    ended = Signal(object)
+
+    def __init__(self, write: Callable[[], Path]) -> None:
+        super().__init__()
+        self._write = write
+        self.ended.connect(_tell)
+        self._thread = threading.Thread(target=self._work, name="export of an overlay")
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            outcome: Path | Exception = self._write()
+        except Exception as error:  # noqa: BLE001 - told to the user, in the main thread
+            outcome = error
+        self.ended.emit(outcome)
+
+
+def _tell(outcome: Path | Exception) -> None:
+    if isinstance(outcome, InputError):
+        show_error(str(outcome))
+    elif isinstance(outcome, Exception):
+        notification_manager.receive_error(type(outcome), outcome, outcome.__traceback__)
+    else:
+        show_info(f"Exported {outcome}")
+
+
+def export_shown(controller: Controller, path: Path) -> Export:
+    """Write the map that is shown at the epoch under the slider as PNG, as `render.export_overlay` draws it.
+
+    Raises
+    ------
+    InputError
+        When no map is shown, or its colour map is not one that exports know.
+    """
+    layer = controller.map_layer
+    if layer is None:
+        raise InputError("There is no map to export.", remedy="Show a run in Explore attention first.")
+    if layer.colormap.name not in COLORMAPS:
+        raise InputError(
+            f"Exports do not know the colour map {layer.colormap.name!r}.", remedy=f"Choose {', '.join(COLORMAPS)}."
+        )
+    return Export(partial(export_overlay, path, _copy(layer.data), controller.epoch, **_looks(controller, layer)))
+
+
+def _copy(view: MapView) -> MapView:
+    """The same map for another thread."""
+    return MapView(view.run, view.slide.slide_id, view.source, view.transform_name)
+
+
+def _looks(controller: Controller, layer: Any) -> dict[str, Any]:
+    """Limits, colours and what lies around the map, as the window has them."""
+    return {
+        "slide": controller.slide if controller.stage.visible("slide") else None,
+        "contours": controller.contours if controller.stage.visible("contours") else None,
+        "limits": limits.as_rendered(layer, locked=controller.locked),
+        "colormap": layer.colormap.name,
+        "opacity": float(layer.opacity),
+    }
+
+
+def suggested_name(controller: Controller) -> str:
+    """A file name that says what is in it."""
+    view = controller.map
+    return "overlay.png" if view is None else f"{view.run.name}_{view.slide.slide_id}_epoch{controller.epoch:03d}.png"

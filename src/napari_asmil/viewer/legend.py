@@ -1,0 +1,129 @@
+"""What the map on the canvas shows, in words, beside its colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.utils.theme import get_theme
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from napari_asmil.analysis.dynamics import top_mass
+from napari_asmil.render.facts import facts_of
+from napari_asmil.viewer import limits
+
+if TYPE_CHECKING:
+    from napari_asmil.runs import MapView
+
+BAR_HEIGHT = 14
+STOPS = 64
+
+
+def map_facts(layer: Any, epoch: int) -> dict[str, str]:
+    """Everything said of a map layer at an epoch, by name; an epoch its run has not reached says so alone."""
+    view: MapView = layer.data
+    if epoch >= view.shape[0]:
+        return {"run": view.run.name, "verdict": f"This run has no epoch {epoch}; its last is {view.shape[0] - 1}."}
+    p = view.probabilities(epoch)
+    facts = facts_of(view, epoch, p)
+    low, high = layer.contrast_limits
+    facts["limits"] = f"{low:.3g} to {high:.3g} {view.transform.unit}, {limits.words(layer)}"
+    facts["top 1 %"] = f"{float(top_mass(p)):.1%} of the attention"
+    return facts
+
+
+def short(facts: Mapping[str, str]) -> dict[str, str]:
+    """The facts in the few rows that a dock has room for."""
+    if "epoch" not in facts:
+        return {"run": facts["run"]}
+    truth = [f"{name} {facts[name]}" for name in ("label", "prediction") if name in facts]
+    return {
+        "run": f"{facts['run']} · {facts['method']}",
+        "slide": "; ".join([facts["slide"], *truth]),
+        "tiles": facts["tiles"],
+        "epoch": facts["epoch"],
+        "attention": facts["normaliser"],
+        "limits": facts["limits"],
+        "effective tiles": facts["effective tiles"],
+        "entropy": f"{facts['normalised entropy']} of 1 (normalised)",
+        "top 1 %": facts["top 1 %"],
+        "JSD": facts["JSD"],
+    }
+
+
+class ColorBar(QWidget):
+    """The colours of a map from its low to its high limit."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stops: list[QColor] = []
+        self._ends = ("", "")
+        self.setFixedHeight(BAR_HEIGHT + self.fontMetrics().height() + 2)
+
+    def show_colours(self, colormap: Any, low: str, high: str) -> None:
+        """Take colours and the numbers at both ends."""
+        self._stops = [QColor.fromRgbF(*map(float, rgba)) for rgba in colormap.map(np.linspace(0, 1, STOPS))]
+        self._ends = (low, high)
+        self.setAccessibleName(f"Colour bar from {low} to {high}")
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw the bar, and the numbers under its ends."""
+        gradient = QLinearGradient(0, 0, self.width(), 0)
+        for at, colour in enumerate(self._stops):
+            gradient.setColorAt(at / (STOPS - 1), colour)
+        painter = QPainter(self)
+        painter.fillRect(0, 0, self.width(), BAR_HEIGHT, gradient)
+        below = self.rect().adjusted(0, BAR_HEIGHT + 2, 0, 0)
+        painter.setPen(self.palette().windowText().color())
+        for text, side in zip(self._ends, (Qt.AlignmentFlag.AlignLeft, Qt.AlignmentFlag.AlignRight), strict=True):
+            painter.drawText(below, side, text)
+
+
+class Legend(QWidget):
+    """A colour bar with its unit, the facts of the map, and warnings where the picture could mislead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.title, self.facts, self.warnings = QLabel(), QLabel(), QLabel()
+        self.bar = ColorBar()
+        for label in (self.title, self.facts, self.warnings):
+            label.setWordWrap(True)
+            label.setTextFormat(Qt.TextFormat.RichText)
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(4, 0, 4, 0)
+        for part in (self.title, self.bar, self.warnings, self.facts):
+            column.addWidget(part)
+        self.setToolTip("What the colours mean: run, normaliser, transform, limits and how concentrated the map is")
+
+    def show_map(self, layer: Any | None, epoch: int, theme: str) -> None:
+        """Describe a map layer at an epoch, or nothing."""
+        self.bar.setVisible(layer is not None)
+        if layer is None:
+            self.title.setText("No map is shown.")
+            self.facts.clear()
+            self.warnings.clear()
+            return
+        facts = map_facts(layer, epoch)
+        self.title.setText(f"<b>{escape(layer.data.transform.label)}</b> ({escape(layer.data.transform.unit)})")
+        low, high = layer.contrast_limits
+        self.bar.show_colours(layer.colormap, f"{low:.3g}", f"{high:.3g}")
+        self.facts.setText(_table(short(facts)))
+        words = [facts[name] for name in ("verdict", "caution") if facts.get(name)]
+        colour = get_theme(theme).warning.as_hex()
+        self.warnings.setVisible(bool(words))
+        self.warnings.setText("<br>".join(f"<span style='color:{colour}'>⚠ {escape(w)}</span>" for w in words))
+
+
+def _table(facts: Mapping[str, str]) -> str:
+    """Names on the left, values on the right."""
+    rows = "".join(
+        f"<tr><td style='padding-right:6px; white-space:nowrap'><i>{escape(name)}</i></td><td>{escape(value)}</td></tr>"
+        for name, value in facts.items()
+    )
+    return f"<table>{rows}</table>"
