@@ -34,6 +34,9 @@ TUMOUR = frozenset(
 EXCLUSION = frozenset({"exclusion", "hole", "normal", "negative", "benign", "none", "_2"})
 """Group names cut out of the tumour (CAMELYON16 ``_2``, ASAP ``Exclusion`` and ``None``, CAMELYON17 ``normal``)."""
 
+UNGROUPED = frozenset({"None"})
+"""ASAP's name for contours of no group; where there are no others, they say nothing of what they are."""
+
 
 @dataclass(frozen=True, eq=False)
 class Contour:
@@ -87,10 +90,12 @@ class Contours:
     @cached_property
     def _roles(self) -> tuple[set[str], set[str]]:
         tumour = {name for name in self.groups if name.lower() in TUMOUR}
-        if tumour:
-            return tumour, {name for name in self.groups if name.lower() in EXCLUSION}
-        if len(self.groups) <= 1:
+        exclusion = {name for name in self.groups if name.lower() in EXCLUSION}
+        alone = len(self.groups) == 1 and not exclusion - UNGROUPED
+        if alone:
             return set(self.groups), set()
+        if tumour or not self.groups.keys() - exclusion:
+            return tumour, exclusion
         raise InputError(
             f"None of its groups is known to be tumour: {', '.join(name or '(no group)' for name in self.groups)}.",
             remedy="Name the group of tumour contours 'Tumor', and what is to be cut out of it 'Exclusion'.",
@@ -161,4 +166,5 @@ class Contours:
         if not any(name.lower() in TUMOUR for name in tumour):
             return [*lines, f"tumour: everything, as there is one group only and its name ({named}) is not known"]
         cut = f", less {', '.join(sorted(exclusion))}" if exclusion else ""
-        return [*lines, f"tumour: {named}{cut}"]
+        unused = sorted(name or "(no group)" for name in self.groups.keys() - tumour - exclusion)
+        return [*lines, f"tumour: {named}{cut}", *([f"neither: {', '.join(unused)}"] if unused else [])]

@@ -6,6 +6,7 @@ A ``crs`` is ignored: where there is one (TRIDENT writes EPSG:3857), it is untru
 from __future__ import annotations
 
 import colorsys
+import contextlib
 import json
 import os
 import re
@@ -76,8 +77,13 @@ def write_geojson(path: str | Path, contours: Contours) -> None:
         half.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
         os.replace(half, path)
     except OSError as error:
-        half.unlink(missing_ok=True)
-        raise InputError(f"The annotations cannot be written ({error.strerror}).", path=path) from error
+        with contextlib.suppress(OSError):
+            half.unlink()
+        raise InputError(
+            f"The annotations cannot be written ({error.strerror}).",
+            remedy="Choose a folder with room and write access.",
+            path=path,
+        ) from error
 
 
 def _features(content: Any) -> Iterator[dict[str, Any]]:

@@ -82,7 +82,7 @@ class Cohort:
         if self.patients and self.splits:
             places: dict[str, set[str]] = {}
             for slide in ids:
-                places.setdefault(self.patients[slide], set()).add(self.splits[slide])
+                places.setdefault(self.patients.get(slide, slide), set()).add(self.splits[slide])
             _refuse(
                 [patient for patient, found in places.items() if len(found) > 1],
                 "slides in more than one split of patient",

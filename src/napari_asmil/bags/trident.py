@@ -7,6 +7,7 @@ file attributes ``mpp``, ``slide_path`` and ``contours_path`` (relative to the f
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from functools import partial
@@ -118,7 +119,8 @@ def write_bag(path: str | Path, bag: Bag, *, attrs: Mapping[str, str] | None = N
                     file.attrs[name] = _relative(target, path)
         os.replace(half, path)
     except OSError as error:
-        half.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            half.unlink()
         raise InputError(
             f"The features cannot be written ({error}).",
             remedy="Choose a folder with room and write access.",

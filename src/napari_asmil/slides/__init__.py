@@ -48,18 +48,22 @@ def open_slide(path: str | Path, *, mpp: float | None = None, cache: ArrayCache 
         When the file is missing, cut off, or not an image any backend can read.
     """
     path = Path(path)
+    if mpp is not None and not mpp > 0:
+        raise InputError(f"{mpp} µm is no size of a pixel.", remedy="Give micrometres per level-0 px.", path=path)
     if not path.is_file():
         what = "This is a folder, not a slide file." if path.is_dir() else "There is no such file."
         raise InputError(what, remedy="Check the path.", path=path)
-    refusal = InputError(
-        "This is no slide or image that can be read (SVS, NDPI, TIFF, PNG, JPEG, WebP, or a format of OpenSlide).",
-        remedy="Convert it to a pyramidal TIFF.",
-        path=path,
-    )
+    refusals: list[Unreadable] = []
     for backend in BACKENDS:
         if backend.sniff(path):
             try:
                 return Slide(path, backend.open(path), mpp=mpp, cache=cache)
             except Unreadable as error:
-                refusal = error
-    raise refusal
+                refusals.append(error)
+    if refusals:
+        raise refusals[0]
+    raise InputError(
+        "This is no slide or image that can be read (SVS, NDPI, TIFF, PNG, JPEG, WebP, or a format of OpenSlide).",
+        remedy="Convert it to a pyramidal TIFF.",
+        path=path,
+    )

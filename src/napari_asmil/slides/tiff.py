@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from napari_asmil.slides.backend import Level, Opened, Unreadable
 
 BLOCK = 256
 """Smaller tiles and thin strips are read and kept in groups of about this many px a side."""
+
+_BROKEN = re.compile(r"invalid .*offset.*|corrupted tag list.*")
+"""What tifffile logs, and goes on from, when parts of the directory lie beyond the end of the file."""
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -69,43 +73,51 @@ class _Complaints(logging.Handler):
 
 
 def _largest_series(path: Path) -> tuple[Any, Any]:
-    tiff, why = None, "it holds no image"
-    try:
-        with _Complaints() as said:
+    tiff, series, why = None, [], "it holds none"
+    with _Complaints() as said:
+        try:
             tiff = tifffile.TiffFile(path)
             series = sorted(tiff.series, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
-        broken = [complaint.split("> ")[-1] for complaint in said if "invalid" in complaint and "offset" in complaint]
-        if series and not broken:
-            return tiff, series[-1]
-        why = ", ".join(broken) or why
-    except Exception as error:  # noqa: BLE001 (tifffile raises whatever a broken directory leads to)
-        why = str(error)
+        except Exception as error:  # noqa: BLE001 (tifffile raises whatever a strange directory leads to)
+            why = str(error)
+    broken = [found[0] for found in map(_BROKEN.search, said) if found]
+    if tiff is not None and series and not broken:
+        return tiff, series[-1]
     if tiff is not None:
         tiff.close()
+    if broken:
+        raise _cut_off(f"its directory of images is not whole: {', '.join(broken)}", path)
     raise Unreadable(
-        f"It begins like a TIFF file, but its directory of images is not whole ({why}).",
-        remedy="It is probably cut off or damaged; copy it again from where it came from.",
+        f"It begins like a TIFF file, but no image is found in it ({why}).",
+        remedy="It is probably damaged; copy it again from where it came from.",
         path=path,
     )
 
 
+def _cut_off(why: str, path: Path) -> InputError:
+    return InputError(f"The file is cut off ({why}).", remedy="Copy it again from where it came from.", path=path)
+
+
 def _check(series: Any, size: int, path: Path) -> None:
-    axes = series.get_axes(squeeze=True)
-    if series.dtype != np.uint8 or axes not in ("YXS", "SYX", "YX"):
+    sizes = dict(zip(series.get_axes(squeeze=True), series.get_shape(squeeze=True), strict=True))
+    photometric = getattr(series.keyframe.photometric, "name", "")
+    if (
+        series.dtype != np.uint8
+        or "".join(sizes) not in ("YXS", "SYX", "YX")
+        or sizes.get("S", 3) not in (3, 4)
+        or photometric not in ("RGB", "YCBCR", "MINISBLACK")
+    ):
+        axes = " x ".join(f"{length} ({axis})" for axis, length in sizes.items())
         raise InputError(
-            f"Its pixels are {series.dtype} with axes {axes}; a slide must be 8-bit RGB or grey.",
+            f"Its pixels are {series.dtype} {photometric}, {axes}; a slide must be 8-bit RGB or grey.",
             remedy="Export it as an 8-bit RGB pyramid (for example with bfconvert or QuPath).",
             path=path,
         )
     for level in series.levels:
-        for page in level.pages:
+        for page in filter(None, level.pages):
             ends = [at + length for at, length in zip(page.dataoffsets, page.databytecounts, strict=True)]
             if max(ends, default=0) > size:
-                raise InputError(
-                    f"The file is cut off: it ends at byte {size:,}, its pixels reach to byte {max(ends):,}.",
-                    remedy="Copy it again from where it came from.",
-                    path=path,
-                )
+                raise _cut_off(f"it ends at byte {size:,}, its pixels reach to byte {max(ends):,}", path)
 
 
 def _level(series: Any, index: int) -> Level:

@@ -1,0 +1,110 @@
+"""Where tiles lie: the pixel-centre rule and the raster that draws them."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_asmil.errors import InputError
+from napari_asmil.geometry import MAX_RASTER_PIXELS, TileGrid
+
+
+def lattice(xs, ys):
+    return np.array([(x, y) for y in ys for x in xs])
+
+
+def test_the_centre_of_a_tile_is_half_an_edge_less_half_a_pixel_from_its_first_pixel():
+    grid = TileGrid([[100, 40]], 256)
+    np.testing.assert_array_equal(grid.centres, [[40 + 127.5, 100 + 127.5]])
+    pixels = np.arange(40, 40 + 256)
+    assert grid.centres[0, 0] == pixels.mean()
+
+
+def test_tiles_edge_to_edge_become_one_raster_pixel_each():
+    raster = TileGrid(lattice([64, 128, 192], [0, 64]), 64).raster
+    assert (raster.shape, raster.pixel) == ((2, 3), 64)
+    assert raster.origin == (31.5, 95.5)
+    np.testing.assert_array_equal(raster.to_image(np.arange(6.0)), [[0, 1, 2], [3, 4, 5]])
+
+
+def test_a_single_tile_is_one_pixel_at_its_centre():
+    grid = TileGrid([[10, 20]], 7)
+    assert (grid.raster.shape, grid.raster.pixel) == ((1, 1), 7)
+    assert grid.raster.origin == tuple(grid.centres[0])
+    assert grid.bounds == (10, 20, 17, 27)
+
+
+def test_gaps_are_nan_and_have_no_tile():
+    raster = TileGrid([[0, 0], [200, 100]], 100).raster
+    np.testing.assert_array_equal(raster.to_image([1, 2]), [[1, np.nan, np.nan], [np.nan, np.nan, 2]])
+    np.testing.assert_array_equal(raster.tile_image(), [[0, -1, -1], [-1, -1, 1]])
+
+
+def test_overlapping_tiles_are_averaged_where_they_overlap():
+    raster = TileGrid([[0, 0], [50, 0]], 100).raster
+    assert (raster.shape, raster.pixel) == ((2, 3), 50)
+    np.testing.assert_array_equal(raster.to_image([1, 3]), [[1, 2, 3], [1, 2, 3]])
+
+
+def test_a_last_row_shifted_inside_keeps_its_place():
+    starts = [*range(0, 449, 32), 468]
+    grid = TileGrid(lattice(starts, starts), 32)
+    raster = grid.raster
+    assert (raster.shape, raster.pixel) == ((125, 125), 4)
+    image = raster.to_image(np.arange(256.0))
+    assert image[-1, -1] == 255
+    assert image[112, 0] == image[116, 0] == 224
+    assert image[117, 0] == (224 + 240) / 2
+
+
+def test_values_of_tiles_may_be_nan_or_any_number():
+    image = TileGrid([[0, 0], [8, 0]], 8).raster.to_image([np.nan, -np.inf])
+    assert np.isnan(image[0, 0])
+    assert image[0, 1] == -np.inf
+
+
+def test_tile_order_is_kept_and_cannot_be_changed():
+    grid = TileGrid([[128, 0], [0, 0]], 64)
+    np.testing.assert_array_equal(grid.raster.to_image([5, 6]), [[6, np.nan, 5]])
+    with pytest.raises(ValueError, match="read-only"):
+        grid.xy[0] = 0
+
+
+def test_tiles_without_a_common_lattice_are_refused_rather_than_moved():
+    far = 2 * int(MAX_RASTER_PIXELS**0.5)
+    with pytest.raises(InputError, match="share no lattice"):
+        _ = TileGrid([[0, 0], [far + 1, far]], 2).raster
+
+
+def test_an_edge_that_is_no_whole_number_is_refused_as_a_raster_but_has_centres():
+    grid = TileGrid([[0, 0]], 256.5)
+    np.testing.assert_array_equal(grid.centres, [[127.75, 127.75]])
+    with pytest.raises(InputError, match=r"256\.5.*not a whole number"):
+        _ = grid.raster
+
+
+@pytest.mark.parametrize("size", [0, -3, float("nan")])
+def test_a_tile_must_have_an_edge(size):
+    with pytest.raises(InputError, match="positive"):
+        TileGrid([[0, 0]], size)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    corners=st.lists(st.tuples(st.integers(-60, 60), st.integers(-60, 60)), min_size=1, max_size=12, unique=True),
+    size=st.integers(1, 24),
+)
+def test_every_raster_equals_painting_level_0_pixels_one_by_one(corners, size):
+    grid = TileGrid(corners, size)
+    raster = grid.raster
+    values = np.arange(1.0, len(corners) + 1)
+    x0, y0, x1, y1 = map(int, grid.bounds)
+    total, cover = np.zeros((y1 - y0, x1 - x0)), np.zeros((y1 - y0, x1 - x0))
+    for (x, y), value in zip(corners, values, strict=True):
+        total[y - y0 : y - y0 + size, x - x0 : x - x0 + size] += value
+        cover[y - y0 : y - y0 + size, x - x0 : x - x0 + size] += 1
+    with np.errstate(invalid="ignore"):
+        painted = total / cover
+    drawn = np.kron(raster.to_image(values), np.ones((raster.pixel, raster.pixel)))
+    np.testing.assert_allclose(drawn, painted, rtol=1e-6)
+    assert raster.origin == (y0 + raster.pixel / 2 - 0.5, x0 + raster.pixel / 2 - 0.5)
