@@ -88,3 +88,9 @@ def test_overlap_and_rank_correlation_compare_two_maps() -> None:
 def test_top_mass_counts_at_least_one_tile() -> None:
     assert float(dynamics.top_mass([0.7, 0.2, 0.1])) == pytest.approx(0.7)
     assert float(dynamics.top_mass(np.full(200, 1 / 200))) == pytest.approx(0.01)
+
+
+@given(rng=rngs, tiles=st.integers(1, 60))
+def test_the_top_tiles_are_those_a_stable_sort_puts_first(rng: np.random.Generator, tiles: int) -> None:
+    p, k = rng.integers(0, 5, tiles) / 10, int(rng.integers(1, tiles + 1))
+    assert set(np.flatnonzero(dynamics.top_tiles(p, k))) == set(np.argsort(-p, kind="stable")[:k])

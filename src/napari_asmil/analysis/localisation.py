@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
+from napari_asmil.analysis.dynamics import top_tiles
+
 TUMOUR = 0.5
 
 
@@ -34,7 +36,7 @@ def topk_recall(p: ArrayLike, labels: ArrayLike) -> float:
     k = int(truth.sum())
     if k == 0:
         return float("nan")
-    return float(truth[np.argsort(-np.asarray(p, dtype=np.float64), kind="stable")[:k]].mean())
+    return float(truth[top_tiles(p, k)].mean())
 
 
 def dice(p: ArrayLike, labels: ArrayLike, threshold: float = 0.5) -> float:
