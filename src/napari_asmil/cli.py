@@ -13,7 +13,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -21,6 +21,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
+
+if TYPE_CHECKING:
+    from napari_asmil.runs import Source
 
 app = typer.Typer(
     name="napari-asmil",
@@ -92,6 +95,60 @@ def attend(
             raise InputError(f"--slide goes with one bag, not {len(read)}.")
         read = [read[0].on_slide(slide)]
     finish(follow(lambda stop: attend_to(read, checkpoint, out, device=device, stop=stop), "attend"))
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="PNG of the overlay, GIF of the epochs or QuPath .geojson.")],
+    slide: Annotated[str | None, typer.Option(help="Slide id; the run's first when not given.")] = None,
+    epoch: Annotated[int | None, typer.Option(help="Epoch; the last when not given.")] = None,
+    normalizer: Annotated[str, typer.Option(help="stored, softmax, nsf or entmax.")] = "stored",
+    temperature: Annotated[float, typer.Option(help="T of softmax and NSF.")] = 1.0,
+    offset: Annotated[float, typer.Option(help="Offset of NSF.")] = 0.0,
+    row: Annotated[str, typer.Option(help="mean, or the name of a row.")] = "mean",
+    branch: Annotated[str, typer.Option(help="online or anchor, as stored.")] = "online",
+    transform: Annotated[str, typer.Option(help="m_alpha, log10, percentile, minmax or probability.")] = "m_alpha",
+    limits: Annotated[str, typer.Option(help="locked over all epochs, or epoch.")] = "locked",
+    max_px: Annotated[int, typer.Option(help="Longer side of the tissue in the picture.")] = 2000,
+) -> None:
+    """Write what a run saw on a slide as an annotated picture, a film or QuPath tiles."""
+    from napari_asmil.annotations import read_annotations
+    from napari_asmil.render import export_overlay, export_tiles, film
+    from napari_asmil.runs import MapView, open_run
+    from napari_asmil.slides import open_slide
+
+    opened = open_run(run)
+    if opened.n_epochs == 0:
+        raise InputError("This run has no committed epoch yet.", path=run)
+    view = MapView(opened, slide or opened.slides[0].slide_id, _source(normalizer, temperature, offset, row, branch))
+    view.set(transform=transform)
+    at = opened.n_epochs - 1 if epoch is None else epoch
+    if not 0 <= at < opened.n_epochs:
+        raise InputError(f"There is no epoch {at}; epochs 0 to {opened.n_epochs - 1} are committed.", path=run)
+    drawn, annotated = view.slide.slide_path, view.slide.contours_path
+    tissue = open_slide(drawn) if drawn is not None and drawn.is_file() else None
+    contours = read_annotations(annotated) if annotated is not None and annotated.is_file() else None
+    if out.suffix.lower() == ".geojson":
+        export_tiles(out, view, at)
+    elif out.suffix.lower() == ".gif":
+        film(out, [view], slide=tissue, contours=contours)
+    else:
+        chosen = "epoch" if limits == "epoch" else None
+        export_overlay(out, view, at, slide=tissue, contours=contours, max_px=max_px, limits=chosen)
+    without = "" if tissue is not None else " (without the slide: its file is not known or not there)"
+    typer.echo(f"{out}: {view.label}, epoch {at}{without}")
+
+
+def _source(normalizer: str, temperature: float, offset: float, row: str, branch: str) -> Source:
+    from napari_asmil.analysis.normalizers import Normalizer
+    from napari_asmil.runs import Source
+
+    if branch not in ("online", "anchor"):
+        raise InputError(f"Unknown branch {branch!r}.", remedy="Known: online, anchor.")
+    if normalizer == "stored":
+        return Source(None, row, branch)  # type: ignore[arg-type]
+    return Source(Normalizer(normalizer, temperature, offset), row)  # type: ignore[arg-type]
 
 
 @app.command("open")
