@@ -85,6 +85,7 @@ class Run:
         self._group = group
         self._arrays: dict[str, zarr.Array[Any]] = {}
         self._commits: list[dict[str, Any]] = []
+        self._scalars = np.empty((0, len(attrs["slides"]), len(attrs["scalar_names"])))
         self.refresh()
 
     @property
@@ -222,7 +223,11 @@ class Run:
         """A recorded scalar, float64 (E, S), NaN where it is not defined."""
         if name not in self.scalar_names:
             raise InputError(f"No scalar {name!r} in this run.", remedy=f"Known: {', '.join(self.scalar_names)}.")
-        return np.asarray(self._rows("scalars")[:, :, self.scalar_names.index(name)])
+        known = len(self._scalars)
+        if known < self.n_epochs:
+            fresh = np.asarray(self._row("scalars", self.n_epochs - 1)[known : self.n_epochs], dtype=np.float64)
+            self._scalars = np.concatenate([self._scalars, fresh])
+        return np.array(self._scalars[:, :, self.scalar_names.index(name)])
 
     def logits(self) -> NDArray[np.float32]:
         """Logits of the recorded slides, float32 (E, S, C)."""
