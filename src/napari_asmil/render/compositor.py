@@ -77,12 +77,14 @@ class Placement:
 
 
 def slide_picture(slide: Slide, placement: Placement) -> NDArray[np.uint8]:
-    """The slide as `placement` wants it, uint8 (h, w, 3), from the coarsest level that is fine enough.
+    """The slide as `placement` wants it, uint8 (h, w, 3), from the coarsest level at least twice as fine.
 
-    Resampled with a filter as wide as a picture pixel; read band by band, so memory is bounded.
+    Twice, because levels are cut to whole pixels, which can put their far edge off by one of theirs: so it is off by
+    less than half a picture pixel. Resampled with a filter as wide as a picture pixel; read band by band, so memory
+    is bounded.
     """
     step = placement.step
-    level = max((i for i, d in enumerate(slide.downsamples) if max(d) <= step + _ROUND), default=0)
+    level = max((i for i, d in enumerate(slide.downsamples) if max(d) <= step / 2), default=0)
     dy, dx = slide.downsamples[level]
     height, width = placement.shape
     filtered = Image.Resampling.HAMMING if step > max(dy, dx) + _ROUND else Image.Resampling.NEAREST
@@ -172,7 +174,7 @@ def stroke(picture: Image.Image, rings: Iterable[ArrayLike], placement: Placemen
     fine = 3 if picture.width * picture.height <= 2**22 else 1
     lines = [_pixels(ring, placement, fine) for ring in rings]
     drawn = picture.copy()
-    for colour, extra in (("#101010", max(2.0, width)), ("#ffffff", 0.0)):
+    for colour, extra in (("#101010", 1.5 * width), ("#ffffff", 0.0)):
         mask = Image.new("L", (picture.width * fine, picture.height * fine))
         pen = ImageDraw.Draw(mask)
         for line in lines:

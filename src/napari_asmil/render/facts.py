@@ -46,7 +46,8 @@ def limits_text(limits: Limits, why: str) -> str:
 
 def beyond_text(limits: Limits, values: NDArray[np.floating]) -> str:
     """How many tiles lie beyond the limits, in words; "" where none does."""
-    beyond = int(np.sum((values < np.float32(limits[0])) | (values > np.float32(limits[1]))))
+    rounding = 1e-6 * (limits[1] - limits[0])
+    beyond = int(np.sum((values < limits[0] - rounding) | (values > limits[1] + rounding)))
     return f"; {beyond} of {len(values)} tiles lie beyond and take the end colours" if beyond else ""
 
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_FRAMES = 60
 MAX_VIEWS = 4
+PALETTE_CELL = 8
+"""Pillow finds colours of a palette by cells of this width, so a near one could stand in for white."""
 HOLD_LAST = 4
 """The last frame stays this many times as long, so that an end can be seen."""
 
@@ -120,8 +122,10 @@ class _Reel:
         fixed = np.concatenate([table, over_white, np.array(letters, dtype=np.uint8)])
         joined = Image.fromarray(np.concatenate([np.asarray(frame) for frame in frames]))
         drawn = joined.quantize(256 - len(fixed), method=Image.Quantize.MEDIANCUT).getpalette() or []
+        others = np.array(drawn, dtype=np.int64).reshape(-1, 3)
+        apart = np.abs(others[:, None] - fixed).max(axis=2).min(axis=1) >= PALETTE_CELL
         palette = Image.new("P", (1, 1))
-        palette.putpalette([*fixed.ravel().tolist(), *drawn][:768])
+        palette.putpalette(np.concatenate([fixed, others[apart]]).astype(np.uint8).tobytes())
         return palette
 
     def _head(self, sheet: Sheet, width: int, epoch: int) -> int:
