@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import torch
+from safetensors.torch import load_file
 
 from napari_asmil.bags import Cohort, in_memory_bag
 from napari_asmil.geometry import TileGrid
+from napari_asmil.runs import open_run
 from napari_asmil.training import Recipe
 
 
@@ -30,3 +35,22 @@ def small_recipe(**changes: object) -> Recipe:
     """A few epochs of a tiny ASMIL with its anchor."""
     settings = {"method": "asmil", "dim": 16, "attention_dim": 8, "heads": 4, "tokens": 2, "epochs": 3}
     return Recipe.make({**settings, **changes})
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    """Tensors of the last committed checkpoint."""
+    last = open_run(run).commit(open_run(run).n_epochs - 1)
+    return load_file(run / "checkpoints" / last["checkpoint"] / "model.safetensors")
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Same weights, optimiser, scalars and curves, bit for bit."""
+    a, b = weights(one), weights(other)
+    assert a.keys() == b.keys()
+    assert all(torch.equal(a[k], b[k]) for k in a)
+    first, second = open_run(one), open_run(other)
+    assert first.n_epochs == second.n_epochs
+    for name in first.scalar_names:
+        np.testing.assert_array_equal(first.scalars(name), second.scalars(name))
+    for name, curve in first.curves().items():
+        np.testing.assert_array_equal(curve, second.curves()[name])

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import threading
 from itertools import pairwise
 from pathlib import Path
@@ -11,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.bags import in_memory_bag
@@ -19,30 +14,13 @@ from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
 from napari_asmil.runs import open_run
 from napari_asmil.training import Recipe, attend, fit, preset
-from tests.training.cohorts import small_cohort, small_recipe
+from tests.training.cohorts import assert_same_run, small_cohort, small_recipe, weights
 
 VARIANTS = [
     {"method": "abmil", "anchor": None},
     {"method": "abmil", "anchor": {"normalizer": Normalizer("softmax"), "beta": 1.0}},
     {"method": "asmil"},
 ]
-
-
-def weights(run: Path) -> dict[str, torch.Tensor]:
-    last = open_run(run).commit(open_run(run).n_epochs - 1)
-    return load_file(run / "checkpoints" / last["checkpoint"] / "model.safetensors")
-
-
-def assert_same_run(one: Path, other: Path) -> None:
-    a, b = weights(one), weights(other)
-    assert a.keys() == b.keys()
-    assert all(torch.equal(a[k], b[k]) for k in a)
-    first, second = open_run(one), open_run(other)
-    assert first.n_epochs == second.n_epochs
-    for name in first.scalar_names:
-        np.testing.assert_array_equal(first.scalars(name), second.scalars(name))
-    for name, curve in first.curves().items():
-        np.testing.assert_array_equal(curve, second.curves()[name])
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -122,45 +100,6 @@ def test_without_an_anchor_weight_the_model_is_the_plain_one_bit_for_bit(tmp_pat
             pass
     a, b = weights(tmp_path / "plain.asmil"), weights(tmp_path / "idle.asmil")
     assert all(torch.equal(a[k], b[k]) for k in a)
-
-
-KILLED = """
-import os, signal, sys, threading, time
-from napari_asmil.training import fit
-from tests.training.cohorts import small_cohort, small_recipe
-path, seconds = sys.argv[1], float(sys.argv[2])
-events = fit(small_cohort(), small_recipe(), path)
-next(events)
-if seconds:
-    threading.Timer(seconds, lambda: os.kill(os.getpid(), signal.SIGKILL)).start()
-for _ in events:
-    pass
-if seconds:
-    time.sleep(60)
-"""
-
-
-@pytest.mark.parametrize("seconds", [0.02, 0.11, 0.23])
-def test_a_killed_training_resumes_to_the_same_weights(tmp_path: Path, seconds: float) -> None:
-    cohort, recipe = small_cohort(), small_recipe()
-    for _ in fit(cohort, recipe, tmp_path / "whole.asmil"):
-        pass
-    path = tmp_path / "killed.asmil"
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", KILLED, str(path), str(seconds)]
-    done = subprocess.run(command, cwd=root, env={**os.environ, "PYTHONPATH": str(root)}, timeout=60)
-    assert done.returncode == -signal.SIGKILL
-    if path.exists():
-        committed = open_run(path)
-        for epoch in range(committed.n_epochs):
-            assert np.isfinite(committed.attention(epoch, "s2")).all()
-    for _ in fit(cohort, recipe, path):
-        pass
-    assert_same_run(tmp_path / "whole.asmil", path)
-
-
-def first(events: object) -> Event:
-    return next(iter(events))  # type: ignore[call-overload, no-any-return]
 
 
 def test_another_recipe_does_not_resume_a_run(tmp_path: Path) -> None:
