@@ -33,6 +33,11 @@ class Cell:
     label: str
 
 
+def cell_of(view: MapView) -> Cell:
+    """What is compared when a map is put on the list."""
+    return Cell(view.run, view.source, f"{view.run.name} · {view.run.label}: {view.source_label}")
+
+
 class Comparison:
     """Panes of one slide in the grid; leaving puts layers, order, grid and camera back as they were.
 

@@ -11,10 +11,11 @@ from weakref import WeakKeyDictionary, ref
 from psygnal import Signal
 from psygnal.containers import EventedList
 
-from napari_asmil.events import EpochDone, Event
+from napari_asmil.events import EpochDone, Event, Finished
 from napari_asmil.viewer import layers, limits
 from napari_asmil.viewer.compare import Comparison
 from napari_asmil.viewer.follow import Follower
+from napari_asmil.viewer.opening import take_features
 from napari_asmil.viewer.stage import Stage
 
 if TYPE_CHECKING:
@@ -268,9 +269,11 @@ class Controller:
     # ---- what happens -------------------------------------------------------------------------
 
     def on_event(self, event: Event) -> None:
-        """Hear an event of the job: a committed epoch appears on the slide."""
+        """Hear an event of the job: a committed epoch appears on the slide, a bag is taken up."""
         if isinstance(event, EpochDone):
             self.follower.expect(event.path)
+        elif isinstance(event, Finished) and event.why == "done" and event.path.suffix == ".h5":
+            take_features(self, event.path)
 
     # ---- the end ------------------------------------------------------------------------------
 

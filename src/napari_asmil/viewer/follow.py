@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtCore import QTimer
 
+from napari_asmil.errors import InputError
 from napari_asmil.viewer import layers
 
 if TYPE_CHECKING:
-    from napari_asmil.runs import Run
+    from napari_asmil.runs import Run, RunSlide
     from napari_asmil.viewer.controller import Controller
 
 POLL_MS = 1000
@@ -86,21 +88,39 @@ class Follower:
             run = controller.find_run(path)
             if run is not None:
                 self.refresh(run)
-            else:
+            elif path.is_dir():
                 self._show_first(controller, controller.add_run(path))
 
     def _show_first(self, controller: Controller, run: Run) -> None:
-        """Show a new run on the slide that is open, otherwise on its first slide with places."""
-        placed = [slide.slide_id for slide in run.slides if slide.tiles is not None]
+        """Show a new run on the slide that is open, where it has recorded that."""
         liked = [] if controller.slide is None else [controller.slide.path.stem]
         if controller.current is not None:
             liked.append(controller.current[1])
-        chosen = next((slide for slide in (*liked, *placed) if slide in placed), None)
-        if chosen is not None and not controller.comparison.active:
-            controller.show_map(run, chosen)
+        if not controller.comparison.active and any(slide.tiles is not None for slide in run.slides):
+            controller.show_map(run, first_slide(run, liked).slide_id)
 
     def _unfinished(self) -> list[Run]:
         controller = self._owner()
         if controller is None or controller.viewer is None:
             return []
         return [run for run in controller.runs if run.n_epochs <= run.planned_epochs]
+
+
+def first_slide(run: Run, liked: Sequence[str] = ()) -> RunSlide:
+    """The slide to show first: one of `liked`, else one with a picture, rather with tumour, rather a test slide.
+
+    Raises
+    ------
+    InputError
+        When no slide has places.
+    """
+    placed = [slide for slide in run.slides if slide.tiles is not None]
+    if not placed:
+        raise InputError("No slide of this run has tile coordinates, so none of its maps has a place.", path=run.path)
+    return max(placed, key=lambda slide: _appeal(slide, liked))
+
+
+def _appeal(slide: RunSlide, liked: Sequence[str]) -> tuple[bool, ...]:
+    pictured = slide.slide_path is not None and slide.slide_path.exists()
+    tumour = slide.tile_labels is not None and bool((slide.tile_labels >= 0.5).any())
+    return slide.slide_id in liked, pictured, tumour, slide.split == "test"

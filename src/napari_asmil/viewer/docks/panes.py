@@ -6,7 +6,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QCheckBox, QGroupBox, QHBoxLayout, QLabel, QListWidget, QPushButton, QVBoxLayout
 
 from napari_asmil.errors import InputError
-from napari_asmil.viewer.compare import MAX_CELLS, Cell
+from napari_asmil.viewer.compare import MAX_CELLS, cell_of
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.legend import map_facts
 
@@ -81,7 +81,7 @@ class Panes(QGroupBox):
     def _add(self) -> None:
         view = self._controller.map
         if view is not None:
-            cell = Cell(view.run, view.source, f"{view.run.name} · {view.run.label}: {view.source_label}")
+            cell = cell_of(view)
             if cell not in self._controller.comparison.picked:
                 self._controller.comparison.picked.append(cell)
         self.write()

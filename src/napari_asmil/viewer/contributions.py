@@ -1,0 +1,62 @@
+"""What the manifest names besides the docks: the reader of runs, the sample, the export command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+from napari.viewer import Viewer
+from qtpy.QtWidgets import QFileDialog
+
+from napari_asmil.errors import InputError
+from napari_asmil.runs import MapView, Run, open_run
+from napari_asmil.viewer import layers
+from napari_asmil.viewer.controller import Controller
+from napari_asmil.viewer.export import export_shown, suggested_name
+from napari_asmil.viewer.follow import first_slide
+
+
+def get_run_reader(path: str | list[str]) -> Callable[[str | list[str]], list[layers.LayerData]] | None:
+    """A reader for run folders; None for anything else."""
+    paths = [path] if isinstance(path, str) else path
+    return read_runs if all((Path(p) / "zarr.json").is_file() for p in paths) else None
+
+
+def read_runs(path: str | list[str]) -> list[layers.LayerData]:
+    """Layers of the first run's first slide: picture, map and contours; further runs are opened beside it."""
+    runs = [open_run(p) for p in ([path] if isinstance(path, str) else path)]
+    viewer = napari.current_viewer()
+    if viewer is not None:
+        controller = Controller.of(viewer)
+        controller.clear()
+        for run in runs[1:]:
+            controller.add_run(run.path)
+    return layers_of(runs[0])
+
+
+def layers_of(run: Run) -> list[layers.LayerData]:
+    """Picture, map and contours of the slide of a run to show first, as far as they are there."""
+    from napari_asmil.annotations import read_annotations
+    from napari_asmil.slides import open_slide
+
+    slide = first_slide(run)
+    found = []
+    if slide.slide_path is not None and slide.slide_path.exists():
+        found.append(layers.slide_data(open_slide(slide.slide_path)))
+    found.append(layers.map_data(MapView(run, slide.slide_id)))
+    if slide.contours_path is not None and slide.contours_path.exists():
+        found.append(layers.contours_data(read_annotations(slide.contours_path)))
+    return found
+
+
+def export_annotated_overlay(viewer: Viewer) -> None:
+    """Ask for a file and write the map that is shown with slide, contours and legend."""
+    controller = Controller.of(viewer)
+    if controller.map is None:
+        raise InputError("There is no map to export.", remedy="Show a run in Explore attention first.")
+    chosen, _ = QFileDialog.getSaveFileName(
+        None, "Export annotated overlay", suggested_name(controller), "PNG (*.png)"
+    )
+    if chosen:
+        export_shown(controller, Path(chosen))

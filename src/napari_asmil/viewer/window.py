@@ -1,0 +1,80 @@
+"""Runs in a window: what `napari-asmil open`, the reader, the docks and the demo share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import napari
+
+from napari_asmil.errors import InputError
+from napari_asmil.runs import MapView, Run
+from napari_asmil.viewer.compare import MAX_CELLS, cell_of
+from napari_asmil.viewer.controller import Controller
+from napari_asmil.viewer.follow import first_slide
+
+PLUGIN = "napari-asmil"
+EXPLORE, DYNAMICS = "Explore attention", "Read dynamics"
+
+
+def show(paths: Sequence[Path]) -> None:
+    """Open a window with runs, the docks to read them, and nothing else; returns when it is closed.
+
+    Raises
+    ------
+    InputError
+        When there is no run in `paths`, or one cannot be shown.
+    """
+    found = find_runs(paths)
+    viewer = napari.Viewer()
+    open_runs(Controller.of(viewer), found, side_by_side=True)
+    open_docks(viewer)
+    napari.run()
+
+
+def open_docks(viewer: Any) -> None:
+    """Open the docks that read runs, one behind the other."""
+    for at, name in enumerate((DYNAMICS, EXPLORE)):
+        viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=at > 0)
+
+
+def find_runs(paths: Sequence[Path]) -> list[Path]:
+    """Run folders: those named, and those directly inside folders named.
+
+    Raises
+    ------
+    InputError
+        When one of `paths` is no run and holds none.
+    """
+    found: list[Path] = []
+    for path in paths:
+        inside = [path] if (path / "zarr.json").is_file() else sorted(path.glob("*.asmil"))
+        if not inside:
+            raise InputError(
+                "This is no run and holds none.", remedy="A run is the whole folder, usually named *.asmil.", path=path
+            )
+        found += inside
+    return found
+
+
+def open_runs(controller: Controller, paths: Sequence[Path], *, side_by_side: bool = False) -> list[Run]:
+    """Open runs and show the first of them, or all side by side where they share a slide.
+
+    Raises
+    ------
+    InputError
+        When one is no run, or the first has no slide with places.
+    """
+    runs = [controller.add_run(path) for path in find_runs(paths)]
+    slide = first_slide(runs[0])
+    controller.show_map(runs[0], slide.slide_id)
+    cells = [cell_of(MapView(run, slide.slide_id)) for run in runs if _has(run, slide.slide_id)]
+    if side_by_side and 2 <= len(cells) <= MAX_CELLS:
+        controller.comparison.picked = cells
+        controller.comparison.enter(cells, slide.slide_id, "m_alpha")
+    return runs
+
+
+def _has(run: Run, slide_id: str) -> bool:
+    return any(slide.slide_id == slide_id and slide.tiles is not None for slide in run.slides)
