@@ -62,8 +62,42 @@ def test_a_heavy_package_stays_in_its_rooms(room):
     assert {name for name in outer & ALLOWED_IN.keys() if room not in ALLOWED_IN[name]} == set()
 
 
-@pytest.mark.parametrize("module", ["napari_asmil", "napari_asmil.runs", "napari_asmil.render", "napari_asmil.bags"])
-def test_a_finished_run_opens_without_torch_and_without_qt(module):
-    code = f"import sys, {module}; print([name for name in ('torch', 'napari', 'qtpy') if name in sys.modules])"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert loaded.strip() == "[]"
+BLOCKED = [
+    ("napari_asmil", "torch napari qtpy zarr h5py"),
+    (
+        "napari_asmil.mil.anchor, napari_asmil.mil.losses, napari_asmil.mil.methods.asmil",
+        "napari qtpy zarr h5py tifffile",
+    ),
+    ("napari_asmil.geometry, napari_asmil.analysis.dynamics", "torch napari qtpy zarr h5py"),
+    ("napari_asmil.slides.tissue, napari_asmil.annotations, napari_asmil.bags", "torch napari qtpy magicgui pyqtgraph"),
+    ("napari_asmil.runs, napari_asmil.render, napari_asmil.info", "torch napari qtpy magicgui pyqtgraph"),
+    (
+        "napari_asmil.encoders.extract, napari_asmil.training.trainer, napari_asmil.cli",
+        "napari qtpy magicgui pyqtgraph",
+    ),
+]
+
+WITHOUT = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name in {blocked!r}.split():
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+import {modules}
+"""
+
+
+@pytest.mark.parametrize(("modules", "blocked"), BLOCKED)
+def test_a_room_imports_where_what_it_must_not_need_is_missing(modules, blocked):
+    code = WITHOUT.format(modules=modules, blocked=blocked)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_room_that_needs_what_is_missing_would_be_noticed():
+    code = WITHOUT.format(modules="napari_asmil.mil.anchor", blocked="torch")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "ModuleNotFoundError: torch" in done.stderr

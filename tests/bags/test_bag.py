@@ -194,6 +194,27 @@ def test_features_that_are_no_numbers_are_refused_by_slide_and_count(trident):
         in_memory_bag("a", features)
 
 
+@pytest.mark.parametrize("attribute", ["patch_size", "patch_size_level0", "level0_width"])
+@pytest.mark.parametrize("value", ["big", -1, 0, float("nan")])
+def test_an_attribute_that_is_no_size_is_refused_by_name(trident, attribute, value):
+    with pytest.raises(InputError, match=rf"slide_7\.h5.*{attribute} is .*not a positive number"):
+        read_bag(trident(**{attribute: value}))
+
+
+def test_datasets_that_lie_in_other_files_are_not_followed(tmp_path, trident):
+    path = trident()
+    (tmp_path / "secret.bin").write_bytes(bytes(48))
+    for where in ("link", "storage"):
+        with h5py.File(path, "a") as file:
+            del file["features"]
+            if where == "link":
+                file["features"] = h5py.ExternalLink("other.h5", "features")
+            else:
+                file.create_dataset("features", (3, 4), "f4", external=str(tmp_path / "secret.bin"))
+        with pytest.raises(InputError, match="no feature file that can be read"):
+            read_bag(path)
+
+
 def test_coordinates_between_pixels_are_refused(trident):
     with pytest.raises(InputError, match="not whole level-0 px"):
         read_bag(trident(coords=np.array([[0, 0], [0.5, 0], [1, 0]])))

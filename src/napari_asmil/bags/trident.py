@@ -22,13 +22,24 @@ from napari_asmil.bags.bag import FEATURE_CACHE, Bag, finite
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
 
+NUMBERS = {
+    "patch_size",
+    "patch_size_level0",
+    "level0_magnification",
+    "target_magnification",
+    "level0_width",
+    "level0_height",
+    "mpp",
+}
+"""Attributes that must be positive numbers where they are."""
+
 
 def sniff(path: Path) -> bool:
     """Whether the file is HDF5 with features, coordinates and a tile edge."""
     if not h5py.is_hdf5(path):
         return False
     with _opened(path) as file:
-        return "features" in file and "coords" in file and "patch_size" in file["coords"].attrs
+        return _own(file, "features") and _own(file, "coords") and "patch_size" in file["coords"].attrs
 
 
 def read(path: Path) -> Bag:
@@ -40,12 +51,12 @@ def read(path: Path) -> Bag:
         When rows do not match, there are no tiles, the tile edge is unknown or tiles lie outside the slide.
     """
     with _opened(path) as file:
-        attrs = _plain(file["coords"].attrs)
-        own = _plain(file.attrs)
+        attrs = _plain(file["coords"].attrs, path)
+        own = _plain(file.attrs, path)
         shape = file["features"].shape
         xy = _whole(file["coords"][()], path)
-        tile_labels = file["tile_labels"][()].astype(np.float32) if "tile_labels" in file else None
-        encoder = str(_plain(file["features"].attrs).get("encoder") or "")
+        tile_labels = file["tile_labels"][()].astype(np.float32) if _own(file, "tile_labels") else None
+        encoder = str(_plain(file["features"].attrs, path).get("encoder") or "")
     notes = [str(own["derivation"])] if own.get("derivation") else []
     size, edge_note = _edge(attrs, path)
     width, height = attrs.get("level0_width"), attrs.get("level0_height")
@@ -139,6 +150,13 @@ def _opened(path: Path) -> Any:
         ) from error
 
 
+def _own(file: Any, name: str) -> bool:
+    """Whether a dataset of this name lies in the file itself; links and storage that lead out are not followed."""
+    if not isinstance(file.get(name, getlink=True), h5py.HardLink) or not isinstance(file[name], h5py.Dataset):
+        return False
+    return not (file[name].external or file[name].is_virtual)
+
+
 def _features(path: Path, slide_id: str) -> NDArray[np.float32]:
     def read_all() -> NDArray[np.float32]:
         with _opened(path) as file:
@@ -152,10 +170,15 @@ def _features(path: Path, slide_id: str) -> NDArray[np.float32]:
         raise InputError(f"Its features cannot be read ({error}).", remedy="Was the file moved?", path=path) from error
 
 
-def _plain(attrs: Any) -> dict[str, Any]:
+def _plain(attrs: Any, path: Path) -> dict[str, Any]:
     """Attributes as Python values; TRIDENT writes None as the string 'None'."""
     plain = {name: value.item() if isinstance(value, np.generic) else value for name, value in attrs.items()}
-    return {name: None if value == "None" else value for name, value in plain.items() if np.ndim(value) == 0}
+    found = {name: None if value == "None" else value for name, value in plain.items() if np.ndim(value) == 0}
+    for name in NUMBERS & found.keys():
+        value = found[name]
+        if value is not None and not (isinstance(value, int | float) and 0 < value < np.inf):
+            raise InputError(f"Its attribute {name} is {value!r}, not a positive number.", path=path)
+    return found
 
 
 def _edge(attrs: dict[str, Any], path: Path) -> tuple[float, str]:
