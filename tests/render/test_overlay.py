@@ -166,7 +166,7 @@ def test_tiles_outside_the_slide_are_refused(make_view, make_slide) -> None:
         ({"epoch": 7}, "Epoch 7 is not there; epochs 0 to 0 are"),
         ({"epoch": -1}, "Epoch -1 is not there"),
         ({"opacity": 1.5}, "opacity must be 0 to 1"),
-        ({"max_px": 10}, "longer side must be 64 to 16384"),
+        ({"max_px": 10}, "longer side must be 64 to 8192"),
         ({"limits": (1.0, 1.0)}, "two finite numbers, the lower first"),
         ({"limits": "auto"}, "two finite numbers"),
         ({"colormap": "jet"}, "Unknown colour map"),
@@ -185,3 +185,16 @@ def test_the_room_needs_no_window_and_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_contours_and_their_holes_lie_half_a_pixel_off_the_layers_as_their_corners_count_from_a_pixels_edge(
+    make_view, make_slide, tissue, contours
+) -> None:
+    view, slide = make_view([flat(M)]), make_slide(tissue)
+    bare, drawn = (
+        np.asarray(overlay_image(view, 0, slide=slide, contours=c, legend=False)).astype(int) for c in (None, contours)
+    )
+    touched = np.nonzero((bare[350] != drawn[350]).any(axis=1))[0]
+    lines = np.split(touched, np.nonzero(np.diff(touched) > 1)[0] + 1)
+    assert [round(line.mean() + 0.5) for line in lines] == [200, 300, 400, 500]
+    assert all(abs(line.mean() - (round(line.mean() + 0.5) - 0.5)) < 0.4 for line in lines)

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from napari_asmil.runs.view import MapView
     from napari_asmil.slides.slide import Slide
 
-LINE = 2.0
-"""Width of contours, px."""
-
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
@@ -94,8 +91,8 @@ class Comparison:
 
     def picture(self, index: int, p: NDArray[np.float64]) -> Image.Image:
         """Map `p` of the view of this number, over tissue and under contours."""
-        image = self.painters[index].paint(self.views[index].transform.values(p))
-        return self.scene.show(image, self.limits, self.table, self.opacity, LINE)
+        values = self.views[index].transform.values(p)
+        return self.scene.show(self.painters[index], values, self.limits, self.table, self.opacity)
 
     def words(self) -> list[str]:
         """Limits, colours and files."""

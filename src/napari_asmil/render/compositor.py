@@ -6,7 +6,7 @@ Coordinates are those of `napari_asmil.geometry`: world = level-0 px, slide pixe
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,8 +23,8 @@ Limits = tuple[float, float]
 
 SMALL = 600
 """A slide or tile set below this many level-0 px is magnified by a whole number."""
-BAND_PIXELS = 2**24
-"""At most about this many slide pixels are in memory while a picture is made."""
+BAND_PIXELS = 2**22
+"""Pictures are made in bands: of about this many pixels of the map, four times as many of the slide."""
 _ROUND = 1e-6
 
 
@@ -88,7 +88,7 @@ def slide_picture(slide: Slide, placement: Placement) -> NDArray[np.uint8]:
     dy, dx = slide.downsamples[level]
     height, width = placement.shape
     filtered = Image.Resampling.HAMMING if step > max(dy, dx) + _ROUND else Image.Resampling.NEAREST
-    band = max(1, int(BAND_PIXELS * dy * dx / (step * step * width)))
+    band = max(1, int(4 * BAND_PIXELS * dy * dx / (step * step * width)))
     picture = np.empty((height, width, 3), dtype=np.uint8)
     left, right = _span(placement.origin[1], step, 0, width, dx)
     margin = math.ceil(2 * step / min(dy, dx)) + 1
@@ -127,31 +127,31 @@ class TilePainter:
         limit = np.array(self.shape[::-1])
         (self._x0, self._y0), (self._x1, self._y1) = first.clip(0, limit).T, last.clip(0, limit).T
 
-    def paint(self, values: ArrayLike) -> NDArray[np.float32]:
-        """Values (M,) to an image (h, w), float32: NaN where there is no tile or its value is not finite."""
+    def paint(self, values: ArrayLike, first: int = 0, last: int | None = None) -> NDArray[np.float32]:
+        """Values (M,) to the rows `first` to `last` (exclusive) of an image (h, w), float32.
+
+        NaN where there is no tile or its value is not finite.
+        """
         given = np.asarray(values, dtype=np.float64)
         drawn = np.isfinite(given)
-        count = self._sum(drawn)
-        total = self._sum(np.where(drawn, given, 0.0))
-        image = np.full(self.shape, np.nan)
-        np.divide(total, count, out=image, where=count > 0)
+        rows = (first, self.shape[0] if last is None else last)
+        count = self._sum(drawn, rows)
+        image = self._sum(np.where(drawn, given, 0.0), rows)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            np.divide(image, count, out=image)
+        image[count == 0] = np.nan
         return image.astype(np.float32)
 
-    def _sum(self, values: ArrayLike) -> NDArray[np.float64]:
+    def _sum(self, values: NDArray[np.generic], rows: tuple[int, int]) -> NDArray[np.float64]:
         """Sum of the values of all tiles on each pixel, through the differences at their four corners."""
-        corners = np.zeros((self.shape[0] + 1, self.shape[1] + 1))
-        np.add.at(corners, (self._y0, self._x0), values)
-        np.subtract.at(corners, (self._y0, self._x1), values)
-        np.subtract.at(corners, (self._y1, self._x0), values)
-        np.add.at(corners, (self._y1, self._x1), values)
-        return np.asarray(corners.cumsum(axis=0).cumsum(axis=1)[:-1, :-1])
-
-
-def colours(image: NDArray[np.float32], limits: Limits, table: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Colours of an image (h, w) between `limits`, uint8 (h, w, 3); what lies beyond takes the end colour."""
-    low, high = limits
-    share = np.nan_to_num((image - low) / (high - low))
-    return np.asarray(table[np.rint(share.clip(0, 1) * (len(table) - 1)).astype(np.uint8)])
+        corners = np.zeros((rows[1] - rows[0] + 1, self.shape[1] + 1))
+        top, bottom = (edge.clip(*rows) - rows[0] for edge in (self._y0, self._y1))
+        np.add.at(corners, (top, self._x0), values)
+        np.subtract.at(corners, (top, self._x1), values)
+        np.subtract.at(corners, (bottom, self._x0), values)
+        np.add.at(corners, (bottom, self._x1), values)
+        np.cumsum(corners, axis=0, out=corners)
+        return np.cumsum(corners, axis=1, out=corners)[:-1, :-1]
 
 
 def blend(
@@ -161,26 +161,37 @@ def blend(
     table: NDArray[np.uint8],
     opacity: float,
 ) -> NDArray[np.uint8]:
-    """The map over the tissue; where the map is NaN the tissue stays as it is."""
-    there = np.isfinite(image)
-    picture = tissue.copy()
-    over = colours(image[there], limits, table)
-    picture[there] = np.rint((1 - opacity) * tissue[there] + opacity * over).astype(np.uint8)
-    return picture
+    """The colours of a map (h, w) over the tissue (h, w, 3); where the map is NaN the tissue stays as it is.
+
+    What lies beyond the limits takes the end colours.
+    """
+    low, high = limits
+    share = ((image - np.float32(low)) / np.float32(high - low)).clip(0, 1)
+    there = np.isfinite(share)
+    index = np.rint(np.where(there, share, 0) * (len(table) - 1)).astype(np.uint8)
+    mask = Image.fromarray(there.astype(np.uint8) * np.uint8(round(255 * opacity)))
+    return np.asarray(Image.composite(Image.fromarray(table[index]), Image.fromarray(tissue), mask))
 
 
-def stroke(picture: Image.Image, rings: Iterable[ArrayLike], placement: Placement, width: float = 2.0) -> Image.Image:
+class Outlines:
     """Closed rings (N, 2) of world (x, y), light within dark, so that they show on any ground."""
-    fine = 3 if picture.width * picture.height <= 2**22 else 1
-    lines = [_pixels(ring, placement, fine) for ring in rings]
-    drawn = picture.copy()
-    for colour, extra in (("#101010", 1.5 * width), ("#ffffff", 0.0)):
-        mask = Image.new("L", (picture.width * fine, picture.height * fine))
-        pen = ImageDraw.Draw(mask)
-        for line in lines:
-            pen.line(line, fill=255, width=round((width + extra) * fine), joint="curve")
-        drawn.paste(colour, (0, 0), mask.reduce(fine))
-    return drawn
+
+    def __init__(self, rings: Sequence[ArrayLike], placement: Placement, width: float) -> None:
+        size = placement.shape[::-1]
+        fine = 3 if size[0] * size[1] <= BAND_PIXELS else 1
+        lines = [_pixels(ring, placement, fine) for ring in rings]
+        self._masks = []
+        for colour, thick in (("#101010", 2.5 * width), ("#ffffff", width)) if rings else ():
+            mask = Image.new("L", (size[0] * fine, size[1] * fine))
+            pen = ImageDraw.Draw(mask)
+            for line in lines:
+                pen.line(line, fill=255, width=round(thick * fine), joint="curve")
+            self._masks.append((colour, mask.reduce(fine)))
+
+    def draw(self, picture: Image.Image) -> None:
+        """Draw them on a picture of the placement's shape."""
+        for colour, mask in self._masks:
+            picture.paste(colour, (0, 0), mask)
 
 
 def _pixels(ring: ArrayLike, placement: Placement, fine: int) -> list[tuple[float, float]]:

@@ -15,7 +15,7 @@ from PIL import Image
 
 from napari_asmil.analysis import dynamics
 from napari_asmil.errors import InputError
-from napari_asmil.render.comparison import LINE, Comparison
+from napari_asmil.render.comparison import Comparison
 from napari_asmil.render.compositor import Limits
 from napari_asmil.render.course import Course, table_row
 from napari_asmil.render.facts import SOFTWARE, caution, colour_text, limits_text, share, shown_slide, shown_text
@@ -170,7 +170,7 @@ class _Page:
         below = sheet.paragraph(self.gap, below, inner, f"run {view.run.name}", size)
         below = sheet.paragraph(self.gap, below, inner, view.source_label, size, fill=SOFT)
         if self.ground:
-            sheet.picture.paste(self.maps.scene.bare(LINE), (self._x(0), top))
+            sheet.picture.paste(self.maps.scene.bare(), (self._x(0), top))
         for column, epoch in enumerate(self.epochs, start=self.ground):
             p = view.probabilities(epoch)
             picture = self.maps.picture(index, p)

@@ -21,14 +21,14 @@ from napari_asmil.render.facts import (
 )
 from napari_asmil.render.files import write_png
 from napari_asmil.render.legend import draw_legend
-from napari_asmil.render.scene import Scene
+from napari_asmil.render.scene import Scene, letter_height
 
 if TYPE_CHECKING:
     from napari_asmil.annotations import Contours
     from napari_asmil.runs.view import MapView
     from napari_asmil.slides.slide import Slide
 
-MAX_PX = 16384
+MAX_PX = 8192
 
 
 def overlay_image(
@@ -87,15 +87,16 @@ def overlay_image(
     bounds, why = chosen_limits(view, epoch, limits)
     p = view.probabilities(epoch)
     values = view.transform.values(p)
-    size = letter_height(scene.placement.shape)
-    picture = scene.show(scene.painter(view).paint(values), bounds, table, opacity, size / 7)
+    picture = scene.show(scene.painter(view), values, bounds, table, opacity)
     facts = facts_of(view, epoch, p) | files_of(slide, contours)
     facts["limits"] = limits_text(bounds, why) + beyond_text(bounds, values)
     facts["colour map"] = colour_text(colormap, opacity)
     facts["placement"] = scene.placement.label
     facts["software"] = SOFTWARE
     if legend:
-        column = draw_legend(facts, table, bounds, opacity, scene.placement.step, scene.mpp, size)
+        column = draw_legend(
+            facts, table, bounds, opacity, scene.placement.step, scene.mpp, letter_height(picture.size)
+        )
         picture = _beside(picture, column)
     picture.info.update(facts)
     return picture
@@ -114,11 +115,6 @@ def export_overlay(path: str | Path, view: MapView, epoch: int, **options: Any) 
     picture = overlay_image(view, epoch, **options)
     write_png(Path(path), picture, {str(name): text for name, text in picture.info.items()})
     return Path(path)
-
-
-def letter_height(shape: tuple[int, int]) -> int:
-    """Height of a legend's letters for a picture of this shape, px."""
-    return min(max(round(max(shape) / 70), 13), 30)
 
 
 def _check(view: MapView, epoch: int, max_px: int, opacity: float) -> None:

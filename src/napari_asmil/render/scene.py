@@ -5,12 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
-from napari_asmil.render.compositor import Limits, Placement, TilePainter, blend, slide_picture, stroke
+from napari_asmil.render.compositor import (
+    BAND_PIXELS,
+    Limits,
+    Outlines,
+    Placement,
+    TilePainter,
+    blend,
+    slide_picture,
+)
 
 if TYPE_CHECKING:
     from napari_asmil.annotations import Contours
@@ -36,30 +44,39 @@ class Scene:
         else:
             self._tissue = slide_picture(slide, self.placement)
         polygons = [] if contours is None else contours.polygons
-        self._rings = [ring - 0.5 for c in polygons for ring in (c.exterior, *c.holes)]
+        rings = [ring - 0.5 for c in polygons for ring in (c.exterior, *c.holes)]
+        self._outlines = Outlines(rings, self.placement, max(2.0, letter_height(self.placement.shape) / 7))
 
     def painter(self, view: MapView) -> TilePainter:
         """What draws the values of a view's tiles here."""
         return TilePainter(tiles_of(view.slide), self.placement)
 
-    def bare(self, line: float) -> Image.Image:
-        """Tissue and contours without a map; `line` is the contours' width in px."""
-        return self._outlined(self._tissue, line)
+    def bare(self) -> Image.Image:
+        """Tissue and contours without a map."""
+        return self._outlined(self._tissue)
 
     def show(
-        self,
-        image: NDArray[np.float32],
-        limits: Limits,
-        table: NDArray[np.uint8],
-        opacity: float,
-        line: float,
+        self, painter: TilePainter, values: ArrayLike, limits: Limits, table: NDArray[np.uint8], opacity: float
     ) -> Image.Image:
-        """Tissue, an image made by a painter, and contours."""
-        return self._outlined(blend(self._tissue, image, limits, table, opacity), line)
+        """Tissue, the values (M,) of a painter's tiles in colour, and contours."""
+        height, width = self.placement.shape
+        band = max(1, BAND_PIXELS // width)
+        picture = self._tissue.copy()
+        for first in range(0, height, band):
+            rows = slice(first, min(first + band, height))
+            image = painter.paint(values, rows.start, rows.stop)
+            picture[rows] = blend(self._tissue[rows], image, limits, table, opacity)
+        return self._outlined(picture)
 
-    def _outlined(self, pixels: NDArray[np.uint8], line: float) -> Image.Image:
+    def _outlined(self, pixels: NDArray[np.uint8]) -> Image.Image:
         picture = Image.fromarray(pixels)
-        return stroke(picture, self._rings, self.placement, line) if self._rings else picture
+        self._outlines.draw(picture)
+        return picture
+
+
+def letter_height(shape: tuple[int, int]) -> int:
+    """Height of the letters that go with a picture of this shape, px."""
+    return min(max(round(max(shape) / 70), 13), 30)
 
 
 def _bounds(shown: RunSlide, slide: Slide | None) -> tuple[float, float, float, float]:
