@@ -62,6 +62,11 @@ def test_a_heavy_package_stays_in_its_rooms(room):
     assert {name for name in outer & ALLOWED_IN.keys() if room not in ALLOWED_IN[name]} == set()
 
 
+def test_the_package_does_not_hide_its_room_of_annotations():
+    # `from __future__ import annotations` would make napari_asmil.annotations that feature until the room is imported
+    assert "__future__" not in (PACKAGE / "__init__.py").read_text()
+
+
 BLOCKED = [
     ("napari_asmil", "torch napari qtpy zarr h5py"),
     (

@@ -183,6 +183,11 @@ def test_sane_resolution_tags_give_the_mpp(make_tiff, resolution, unit, mpp):
         ({"resolution": (20000, 40000), "resolutionunit": "CENTIMETER"}, "not square"),
         ({"resolution": (1, 1), "resolutionunit": "NONE"}, "does not say"),
         ({"description": "Aperio Image Library\r\nfoo |MPP = 0"}, "no size"),
+        ({"description": "Aperio Image Library\r\nfoo |MPP = 1.2.3"}, "metadata cannot be read"),
+        (
+            {"description": '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><OME>&b;</OME>'},
+            "cannot be read|does not say",
+        ),
     ],
 )
 def test_a_pixel_size_that_cannot_be_believed_is_unknown_with_the_reason(make_tiff, options, reason):

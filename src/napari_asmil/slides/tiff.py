@@ -12,6 +12,7 @@ import numpy as np
 import tifffile
 import zarr
 from defusedxml import ElementTree
+from defusedxml.common import DefusedXmlException
 from numpy.typing import NDArray
 
 from napari_asmil.errors import InputError
@@ -137,6 +138,17 @@ def _level(series: Any, index: int) -> Level:
 
 
 def _mpp(tiff: Any, page: Any) -> resolution.Claim:
+    try:
+        claim = _declared_mpp(tiff, page)
+    except (ElementTree.ParseError, DefusedXmlException, ValueError) as error:
+        return None, f"unknown: the file's metadata cannot be read ({error})"
+    if claim is not None:
+        return claim
+    x, y = (page.tags.valueof(name) for name in ("XResolution", "YResolution"))
+    return resolution.from_tags(x, y, page.tags.valueof("ResolutionUnit", default=2))
+
+
+def _declared_mpp(tiff: Any, page: Any) -> resolution.Claim | None:
     claim = None
     if tiff.is_ome:
         root = ElementTree.fromstring(tiff.ome_metadata)
@@ -144,10 +156,7 @@ def _mpp(tiff: Any, page: Any) -> resolution.Claim:
         claim = None if pixels is None else resolution.from_ome(pixels.attrib)
     if claim is None and tiff.is_svs:
         claim = resolution.from_aperio(page.description)
-    if claim is not None:
-        return claim
-    x, y = (page.tags.valueof(name) for name in ("XResolution", "YResolution"))
-    return resolution.from_tags(x, y, page.tags.valueof("ResolutionUnit", default=2))
+    return claim
 
 
 def _compression(page: Any) -> str:
