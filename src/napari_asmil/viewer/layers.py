@@ -5,6 +5,7 @@ World coordinates are level-0 px. No Shapes layer is used: removing one can cras
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Vectors
@@ -28,6 +29,11 @@ FONT_SIZE = 8
 LayerData = tuple[Any, dict[str, Any], str]
 
 
+def slide_name(path: Path) -> str:
+    """How a slide file is called: without its suffix, and without the ``.ome`` before it."""
+    return path.stem.removesuffix(".ome")
+
+
 def entry(layer: Any) -> dict[str, Any]:
     """What a layer of ours says about itself; empty for a stranger's layer."""
     found: dict[str, Any] = layer.metadata.get(KEY, {})
@@ -45,7 +51,7 @@ def slide_data(slide: Slide, *, dask: bool = False) -> LayerData:
     return (
         levels,
         {
-            "name": slide.path.stem,
+            "name": slide_name(slide.path),
             "rgb": True,
             "multiscale": True,
             "contrast_limits": (0, 255),

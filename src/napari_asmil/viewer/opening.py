@@ -14,6 +14,7 @@ from napari_asmil.annotations import Contours, read_annotations
 from napari_asmil.bags import Bag, Cohort, read_bag, read_cohort
 from napari_asmil.errors import InputError
 from napari_asmil.slides import open_slide
+from napari_asmil.viewer.layers import slide_name
 
 if TYPE_CHECKING:
     from napari_asmil.events import Event
@@ -70,16 +71,16 @@ def _cohort(request: Request, features: Path, contours: Contours | None) -> Coho
     if request.slide is None:
         return cohort
     names = [bag.slide_id for bag in cohort.bags]
-    alone = len(names) == 1
-    if not alone and request.slide.stem not in names:
+    alone, wanted = len(names) == 1, slide_name(request.slide)
+    if not alone and wanted not in names:
         raise InputError(
-            f"No bag of this folder is of slide {request.slide.stem!r}.",
+            f"No bag of this folder is of slide {wanted!r}.",
             remedy=f"The bags are of {', '.join(names[:5])}{' …' if len(names) > 5 else ''}.",
             path=features,
         )
     bags = []
     for bag in cohort.bags:
-        here = alone or bag.slide_id == request.slide.stem
+        here = alone or bag.slide_id == wanted
         bags.append(_placed(bag, request.slide, request.annotation, contours) if here else bag)
     return replace(cohort, bags=tuple(bags))
 
@@ -111,7 +112,7 @@ def take_features(controller: Controller, path: Path) -> None:
     slide = None if controller.slide is None else controller.slide.path
     contours = None if controller.contours is None else controller.contours.path
     bag = read_bag(path)
-    same = slide is not None and slide.stem == bag.slide_id
+    same = slide is not None and slide_name(slide) == bag.slide_id
     controller.set_cohort(Cohort((_placed(bag, slide, contours, controller.contours) if same and slide else bag,)))
 
 

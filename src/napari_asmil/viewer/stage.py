@@ -113,7 +113,7 @@ class Stage:
             ("contours", self.contours, recorded.contours_path, self.open_contours),
         ):
             at = None if shown is None else shown.path
-            if at is not None and (at.stem == recorded.slide_id or at == path):
+            if at is not None and (layers.slide_name(at) == recorded.slide_id or at == path):
                 continue
             self.put(kind, None)
             try:

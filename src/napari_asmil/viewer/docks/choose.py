@@ -140,10 +140,11 @@ class Chooser(QGroupBox):
         _refill(self.run, [(f"{run.name} · {run.label}", run) for run in runs], None if view is None else view.run)
         self.limits.setCurrentIndex(0 if controller.locked else 1)
         comparing = controller.comparison.active
-        for field in (self.slide, self.normalizer, self.row, self.transform, self.limits, *self.numbers.values()):
+        self.run.setEnabled(not comparing)
+        for field in (self.slide, self.transform, self.limits):
             field.setEnabled(view is not None)
-        for field in (self.run, self.normalizer, self.row, *self.numbers.values()):
-            field.setEnabled(field.isEnabled() and not comparing)
+        for field in (self.normalizer, self.row, *self.numbers.values()):
+            field.setEnabled(view is not None and not comparing)
         if view is None:
             self.reasons.setText("Open a run, or train one; its maps appear here." if not runs else "Choose a run.")
             if runs:

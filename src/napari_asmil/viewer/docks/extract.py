@@ -13,6 +13,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.events import Event, Finished
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.base import PathField, add_row
+from napari_asmil.viewer.layers import slide_name
 from napari_asmil.viewer.opening import Extraction
 from napari_asmil.viewer.status import allowed
 
@@ -96,7 +97,7 @@ class ExtractGroup(QGroupBox):
     def _suggest(self) -> None:
         slide = self._slide.path
         if slide is not None:
-            self.out.set_path(slide.with_suffix(".h5"))
+            self.out.set_path(slide.with_name(f"{slide_name(slide)}.h5"))
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Finished) and event.path.suffix == ".h5":

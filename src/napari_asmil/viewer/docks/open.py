@@ -57,6 +57,12 @@ class OpenDock(Dock):
         add_row(form, "Column", self.column, "Column of the label table that holds the classes")
         self.open_button.setToolTip("Read and check these files, then show them; nothing is shown if one is refused")
         form.addRow(self.open_button)
+        derived = self.add_group("What was found and derived")
+        self.report.setReadOnly(True)
+        self.report.setPlaceholderText("Sizes, scales and places appear here, and where each is from.")
+        self.report.setToolTip("What each file is, and how its geometry was derived")
+        self.report.setFixedHeight(8 * self.fontMetrics().lineSpacing())
+        derived.addRow(self.report)
         runs = self.add_group("Runs")
         add_row(runs, "Run", self.run, "A recorded training, finished or still being written")
         self.run_button.setToolTip("Open this run and show its first slide")
@@ -68,12 +74,6 @@ class OpenDock(Dock):
         runs.addRow(self.close_button)
         self.extract = ExtractGroup(self.controller, self.slide, self.annotation, self.features, self._say)
         self.body.addWidget(self.extract)
-        derived = self.add_group("What was found and derived")
-        self.report.setReadOnly(True)
-        self.report.setPlaceholderText("Sizes, scales and places appear here, and where each is from.")
-        self.report.setToolTip("What each file is, and how its geometry was derived")
-        self.report.setMinimumHeight(160)
-        derived.addRow(self.report)
 
     def open(self) -> None:
         """Open what the fields name."""
