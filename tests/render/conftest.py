@@ -57,10 +57,13 @@ def make_view(tmp_path: Path) -> ViewMaker:
         mpp: float | None = 0.5,
         transform: str = "m_alpha",
         truth: np.ndarray | None = None,
+        notes: str = "",
     ) -> MapView:
         path = tmp_path / f"{name}.asmil"
         slides = (SlideHeader("s0", len(xy), 1, "test", xy, size, labels=truth, mpp=mpp, slide_size=slide_size),)
-        header = RunHeader("abmil", label, {}, ("normal", "tumour"), ("attention",), slides, len(maps) - 1, 3)
+        header = RunHeader(
+            "abmil", label, {}, ("normal", "tumour"), ("attention",), slides, len(maps) - 1, 3, notes=notes
+        )
         with RunWriter.create(path, header) as writer:
             for row in maps:
                 one = SlideRecord(row, np.array([-1, 1], np.float32), np.zeros(3, np.float32), z=row[None])

@@ -63,6 +63,11 @@ def test_it_names_every_run_the_epochs_the_scale_and_the_files(tmp_path: Path, v
     assert "caution" not in said
 
 
+def test_what_runs_note_of_themselves_is_said_once(tmp_path: Path, make_view) -> None:
+    runs = [make_view([flat(M)], name=n, notes="simulated embeddings").run for n in ("a", "b")]
+    assert text_of(figure(tmp_path / "f.png", runs, "s0"))["note"] == "simulated embeddings"
+
+
 def test_all_maps_have_one_scale(tmp_path: Path, make_view) -> None:
     sharp = make_view([uneven(0, M), collapsed(0, M)], name="sharp")
     dull = make_view([uneven(0, M), flat(M)], name="dull")

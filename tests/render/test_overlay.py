@@ -198,3 +198,11 @@ def test_contours_and_their_holes_lie_half_a_pixel_off_the_layers_as_their_corne
     lines = np.split(touched, np.nonzero(np.diff(touched) > 1)[0] + 1)
     assert [round(line.mean() + 0.5) for line in lines] == [200, 300, 400, 500]
     assert all(abs(line.mean() - (round(line.mean() + 0.5) - 0.5)) < 0.4 for line in lines)
+
+
+def test_what_a_run_notes_of_itself_is_on_the_legend_and_in_the_file(make_view) -> None:
+    plain, noted = make_view([flat(M)], name="plain"), make_view([flat(M)], name="noted", notes="simulated embeddings")
+    assert overlay_image(noted, 0).info["note"] == "simulated embeddings"
+    facts = overlay_image(plain, 0).info
+    args = (lookup_table("viridis"), (0.0, 1.0), 1.0, 1.0, 0.5, 14)
+    assert draw_legend(facts | {"note": "simulated"}, *args).height > draw_legend(facts, *args).height

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,8 @@ from PIL import Image
 from napari_asmil.errors import InputError
 from napari_asmil.render.colormaps import lookup_table
 from napari_asmil.render.compositor import Limits, TilePainter
-from napari_asmil.render.facts import caution, chosen_limits, colour_text, files_of, limits_text, shown_text
+from napari_asmil.render.facts import caution, chosen_limits, colour_text, files_of, limits_text, note, shown_text
+from napari_asmil.render.legend import NOTE_LENGTH
 from napari_asmil.render.scene import Scene
 from napari_asmil.render.sheet import SOFT, Sheet, line_height
 
@@ -95,19 +97,23 @@ class Comparison:
         return self.scene.show(self.painters[index], values, self.limits, self.table, self.opacity)
 
     def words(self) -> list[str]:
-        """Limits, colours and files."""
+        """Limits, colours, files, and what the runs note."""
         given = [limits_text(self.limits, self.why), colour_text(self.colormap, self.opacity)]
-        return [*given, *(f"{name}: {file}" for name, file in self.files.items())]
+        notes = {shorten(note(view), NOTE_LENGTH, placeholder=" …") for view in self.views} - {""}
+        return [*given, *(f"{name}: {file}" for name, file in self.files.items()), *sorted(notes)]
 
     def draw_scales(self, sheet: Sheet, box: tuple[float, float, float], bar: int, size: int) -> float:
         """Scale bar, colour bar and their words from `box` (x, y, width); returns the y below them."""
         x, y, width = box
-        beside = x + bar + 2 * size
+        step, right = self.scene.placement.step, x + width
         sheet.text(x, y, shown_text(self.views[0]), size, bold=True)
-        y += line_height(size)
-        longest = min(x + width - beside, self.scene.placement.shape[1] * 0.6)
-        sheet.scale_bar(beside, y, longest, self.scene.placement.step, self.scene.mpp, size)
-        y = sheet.colour_bar(x, y, bar, self.table, self.limits, self.opacity, size)
+        top = y + line_height(size)
+        y = sheet.colour_bar(x, top, bar, self.table, self.limits, self.opacity, size)
+        beside, longest = x + bar + 2 * size, self.scene.placement.shape[1] * 0.6
+        if right - beside < 16 * size:
+            y = sheet.scale_bar(x, y + size / 3, min(width, longest), step, self.scene.mpp, size)
+        else:
+            sheet.scale_bar(beside, top, min(right - beside, longest), step, self.scene.mpp, size)
         y = sheet.paragraph(x, y, width, "; ".join(self.words()), size - 1, fill=SOFT)
         warning = caution(self.views[0])
         return sheet.warning(x, y + size / 2, min(width, 48 * size), warning, size) if warning else y

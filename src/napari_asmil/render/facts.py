@@ -104,6 +104,11 @@ def shown_slide(view: MapView) -> str:
     return view.slide.slide_id + (f" ({view.slide.split})" if view.slide.split else "")
 
 
+def note(view: MapView) -> str:
+    """What the run says of itself beyond its recipe, or ""."""
+    return str(view.run.attrs.get("notes", ""))
+
+
 def epoch_text(view: MapView, epoch: int) -> str:
     """An epoch in words."""
     return f"{epoch} of {view.run.planned_epochs}" + (" (the initialisation)" if epoch == 0 else "")
@@ -134,6 +139,7 @@ def facts_of(view: MapView, epoch: int, p: NDArray[np.float64]) -> dict[str, str
         "JSD": jsd_text(view, epoch, p),
         "verdict": verdict(p),
         "caution": caution(view),
+        "note": note(view),
     }
 
 

@@ -18,7 +18,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.render.comparison import Comparison
 from napari_asmil.render.compositor import Limits
 from napari_asmil.render.course import Course, table_row
-from napari_asmil.render.facts import SOFTWARE, caution, colour_text, limits_text, share, shown_slide, shown_text
+from napari_asmil.render.facts import SOFTWARE, caution, colour_text, limits_text, note, share, shown_slide, shown_text
 from napari_asmil.render.files import write_png
 from napari_asmil.render.plot import Axes, draw_plot, round_up, sample
 from napari_asmil.render.sheet import SOFT, WARNING, Sheet, line_height, table_edges
@@ -133,6 +133,7 @@ class _Page:
             "limits": limits_text(self.maps.limits, self.maps.why),
             "colour map": colour_text(self.maps.colormap, self.maps.opacity),
             "caution": caution(view),
+            "note": "; ".join(sorted({note(v) for v in self.maps.views} - {""})),
             "numbers": json.dumps(self.numbers, ensure_ascii=False),
             **self.maps.files,
             "software": SOFTWARE,
@@ -157,7 +158,7 @@ class _Page:
     def _head(self, sheet: Sheet) -> float:
         view = self.maps.views[0]
         y = sheet.paragraph(self.gap, self.gap, self.inner, shown_slide(view), round(1.6 * self.size), bold=True)
-        heads = [*["without a map"][: self.ground], *(f"epoch {e} of {view.run.planned_epochs}" for e in self.epochs)]
+        heads = [*["without a map"][: self.ground], *(f"epoch {e}" for e in self.epochs)]
         for column, text in enumerate(heads):
             sheet.text(self._x(column), y + self.gap / 2, text, self.size, bold=True)
         return y + self.gap / 2 + line_height(self.size) + 2

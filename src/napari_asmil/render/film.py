@@ -105,7 +105,7 @@ class _Reel:
         line, count = line_height(self.size), len(self.maps.views)
         width = self.gap + count * (self.column + self.gap)
         below = self.gap + 11 * line + self.maps.scene.placement.shape[0]
-        sheet = Sheet(width, below + round((4 + 12 / count) * line))
+        sheet = Sheet(width, below + round((5 + 14 / count) * line))
         top = self._head(sheet, width, epoch)
         for index in range(count):
             self._panel(sheet, self.gap + index * (self.column + self.gap), top, index, epoch)

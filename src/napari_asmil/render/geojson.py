@@ -52,10 +52,13 @@ def export_tiles(path: str | Path, view: MapView, epoch: int, *, bounds: tuple[i
     """
     if not 0 <= epoch < len(view):
         raise InputError(f"Epoch {epoch} is not there; epochs 0 to {len(view) - 1} are.", path=view.run.path)
-    facts = {name: text for name, text in facts_of(view, epoch, view.probabilities(epoch)).items() if text}
+    said = facts_of(view, epoch, view.probabilities(epoch))
+    facts = {name: text for name, text in said.items() if text and name not in ("shown", "caution")}
     with complete(Path(path), ".geojson") as partial, partial.open("w", encoding="utf-8") as file:
-        file.write(f'{{"type": "FeatureCollection", "napari_asmil": {json.dumps(facts)}, "features": [\n')
-        file.write(",\n".join(json.dumps(feature) for feature in _features(view, epoch, bounds)))
+        file.write(
+            f'{{"type": "FeatureCollection", "napari_asmil": {json.dumps(facts, ensure_ascii=False)}, "features": [\n'
+        )
+        file.write(",\n".join(json.dumps(feature, ensure_ascii=False) for feature in _features(view, epoch, bounds)))
         file.write("\n]}\n")
     return Path(path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import shorten
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,9 @@ from napari_asmil.render.sheet import INK, SOFT, Sheet, line_height
 
 WIDTH = 26
 """Width of the column in letters' heights."""
+
+NOTE_LENGTH = 300
+"""A longer note is cut on the legend; the text of the file has all of it."""
 
 _ABOVE = ("label", "prediction", "run", "epoch", "normaliser")
 _NUMBERS = ("effective tiles", "normalised entropy", "JSD")
@@ -46,8 +50,10 @@ def draw_legend(
         y = sheet.warning(x, y, inner, warning, size) + gap if warning else y
     y = sheet.scale_bar(x, y, inner * 0.6, step, mpp, size) + gap
     y = _pairs(sheet, x, y, inner, {k: facts[k] for k in _BELOW}, size)
-    sheet.text(x, y + gap / 2, facts["software"], round(size * 0.85), fill=SOFT)
-    return sheet.picture.crop((0, 0, width, round(y + gap / 2 + line_height(size) + gap / 2)))
+    small = round(size * 0.85)
+    y = sheet.paragraph(x, y + gap / 2, inner, shorten(facts["note"], NOTE_LENGTH, placeholder=" …"), small, fill=SOFT)
+    sheet.text(x, y, facts["software"], small, fill=SOFT)
+    return sheet.picture.crop((0, 0, width, round(y + line_height(size) + gap / 2)))
 
 
 def _pairs(sheet: Sheet, x: float, y: float, width: float, facts: Mapping[str, str], size: int) -> float:

@@ -183,4 +183,4 @@ def wrapped(text: str, width: float, size: int, bold: bool = False) -> Sequence[
             if lines[-1] and text_width(lines[-1] + letter, size, bold) > width:
                 lines.append("")
             lines[-1] += letter
-    return lines
+    return lines if text.strip() else []
