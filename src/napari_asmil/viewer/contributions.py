@@ -7,13 +7,11 @@ from pathlib import Path
 
 import napari
 from napari.viewer import Viewer
-from qtpy.QtWidgets import QFileDialog
 
-from napari_asmil.errors import InputError
 from napari_asmil.runs import MapView, Run, open_run
 from napari_asmil.viewer import layers
 from napari_asmil.viewer.controller import Controller
-from napari_asmil.viewer.export import export_shown, suggested_name
+from napari_asmil.viewer.export import ask_and_export
 from napari_asmil.viewer.follow import first_slide
 
 
@@ -52,11 +50,4 @@ def layers_of(run: Run) -> list[layers.LayerData]:
 
 def export_annotated_overlay(viewer: Viewer) -> None:
     """Ask for a file and write the map that is shown with slide, contours and legend."""
-    controller = Controller.of(viewer)
-    if controller.map is None:
-        raise InputError("There is no map to export.", remedy="Show a run in Explore attention first.")
-    chosen, _ = QFileDialog.getSaveFileName(
-        None, "Export annotated overlay", suggested_name(controller), "PNG (*.png)"
-    )
-    if chosen:
-        export_shown(controller, Path(chosen))
+    ask_and_export(Controller.of(viewer))

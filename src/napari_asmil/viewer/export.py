@@ -8,17 +8,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import notification_manager, show_error, show_info
+from napari.utils.notifications import notification_manager, show_error, show_info, show_warning
 from qtpy.QtCore import QObject, Signal
+from qtpy.QtWidgets import QFileDialog
 
 from napari_asmil.errors import InputError
 from napari_asmil.render import export_overlay
 from napari_asmil.render.colormaps import COLORMAPS
 from napari_asmil.runs import MapView
 from napari_asmil.viewer import limits
+from napari_asmil.viewer.layers import COLORMAP
 
 if TYPE_CHECKING:
     from napari_asmil.viewer.controller import Controller
+
+
+PNG = "PNG (*.png)"
 
 
 class Export(QObject):
@@ -50,21 +55,18 @@ def _tell(outcome: Path | Exception) -> None:
         show_info(f"Exported {outcome}")
 
 
-def export_shown(controller: Controller, path: Path) -> Export:
-    """Write the map that is shown at the epoch under the slider as PNG, as `render.export_overlay` draws it.
+def export_shown(controller: Controller, path: Path, layer: Any = None) -> Export:
+    """Write a map at the epoch under the slider as PNG, as `render.export_overlay` draws it.
 
-    Raises
-    ------
-    InputError
-        When no map is shown, or its colour map is not one that exports know.
+    Parameters
+    ----------
+    controller : Controller
+    path : Path
+        Ends in ``.png``.
+    layer : Image, optional
+        One map of a comparison; by default the map that is shown.
     """
-    layer = controller.map_layer
-    if layer is None:
-        raise InputError("There is no map to export.", remedy="Show a run in Explore attention first.")
-    if layer.colormap.name not in COLORMAPS:
-        raise InputError(
-            f"Exports do not know the colour map {layer.colormap.name!r}.", remedy=f"Choose {', '.join(COLORMAPS)}."
-        )
+    layer = controller.map_layer if layer is None else layer
     return Export(partial(export_overlay, path, _copy(layer.data), controller.epoch, **_looks(controller, layer)))
 
 
@@ -75,13 +77,28 @@ def _copy(view: MapView) -> MapView:
 
 def _looks(controller: Controller, layer: Any) -> dict[str, Any]:
     """Limits, colours and what lies around the map, as the window has them."""
+    name = layer.colormap.name
+    if name not in COLORMAPS:
+        show_warning(
+            f"Exports do not know the colour map {name!r}; {COLORMAP} is used. They know {', '.join(COLORMAPS)}."
+        )
+        name = COLORMAP
     return {
         "slide": controller.slide if controller.stage.visible("slide") else None,
         "contours": controller.contours if controller.stage.visible("contours") else None,
         "limits": limits.as_rendered(layer, locked=controller.locked),
-        "colormap": layer.colormap.name,
+        "colormap": name,
         "opacity": float(layer.opacity),
     }
+
+
+def ask_and_export(controller: Controller, layer: Any = None) -> Export | None:
+    """Ask for a file and export what is shown; None when there is nothing to export or the person thinks better."""
+    if controller.map is None:
+        show_error("There is no map to export. Show a run in Explore attention first.")
+        return None
+    chosen, _ = QFileDialog.getSaveFileName(None, "Export annotated overlay", suggested_name(controller), PNG)
+    return export_shown(controller, Path(chosen), layer) if chosen else None
 
 
 def suggested_name(controller: Controller) -> str:

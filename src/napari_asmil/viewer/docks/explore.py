@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog, QPushButton
+from qtpy.QtWidgets import QPushButton
 
-from napari_asmil.errors import InputError
 from napari_asmil.viewer.docks.base import Dock
 from napari_asmil.viewer.docks.choose import Chooser
 from napari_asmil.viewer.docks.panes import Panes
-from napari_asmil.viewer.export import Export, export_shown, suggested_name
+from napari_asmil.viewer.export import Export, ask_and_export, export_shown
 from napari_asmil.viewer.legend import Legend
 
 LEGEND_MS = 60
@@ -49,17 +47,10 @@ class ExploreDock(Dock):
 
     def export_to(self, path: Path) -> None:
         """Export what is shown to `path`; a notification says how it ended."""
-        try:
-            self.export = export_shown(self.controller, path)
-        except InputError as error:
-            show_error(str(error))
+        self.export = export_shown(self.controller, path, self._described())
 
     def _ask_and_export(self) -> None:
-        chosen, _ = QFileDialog.getSaveFileName(
-            self, "Export annotated overlay", suggested_name(self.controller), "PNG (*.png)"
-        )
-        if chosen:
-            self.export_to(Path(chosen))
+        self.export = ask_and_export(self.controller, self._described())
 
     def _on_map(self) -> None:
         self.export_button.setEnabled(self.controller.map is not None)
