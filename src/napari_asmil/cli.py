@@ -130,7 +130,7 @@ def export(
     tissue = open_slide(drawn) if drawn is not None and drawn.is_file() else None
     contours = read_annotations(annotated) if annotated is not None and annotated.is_file() else None
     if out.suffix.lower() == ".geojson":
-        export_tiles(out, view, at)
+        export_tiles(out, view, at, bounds=(0, 0) if tissue is None else tissue.bounds)
     elif out.suffix.lower() == ".gif":
         film(out, [view], slide=tissue, contours=contours)
     else:

@@ -17,6 +17,8 @@ from napari_asmil.runs.reader import Branch, Run
 
 MEAN = "mean"
 CACHED_EPOCHS = 16
+LEAST_DECADE = -3.0
+"""Colours of log10 M·α start here at the lowest: below a thousandth of uniform a tile is not used."""
 
 
 @dataclass(frozen=True)
@@ -144,8 +146,7 @@ class MapView:
         epochs = range(self._n_epochs) if epoch is None else [epoch]
         ranges = [self._range(e) for e in epochs]
         low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
-        if self.transform_name != "log10":
-            low = 0.0
+        low = max(low, LEAST_DECADE) if self.transform_name == "log10" else 0.0
         return (low, high) if high > low else (low - 0.5, low + 0.5)
 
     @property

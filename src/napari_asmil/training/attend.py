@@ -125,7 +125,8 @@ def _events(
             yield BatchDone(epoch=0, step=i + 1, steps=len(bags), phase="attend")
     slides = [slide_header(bag, path, label=None, split="", watched=True, digest=bag.content_hash()) for bag in bags]
     notes = scale_notes(bags, facts["expects"])
-    header = run_header(state, recipe, slides, facts["class_names"], device, notes=notes)
+    told = "; ".join(n for n in (f"features: {bags[0].encoder or 'encoder unknown'}", notes) if n)
+    header = run_header(state, recipe, slides, facts["class_names"], device, notes=told)
     seconds = time.perf_counter() - begun
     with RunWriter.create(path, header) as writer:
         writer.write(EpochRecord(records, step=state.step, seconds=seconds))

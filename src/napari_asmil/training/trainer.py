@@ -153,7 +153,8 @@ class _Training:
             for i in recorded
         ]
         names, hashes = self.cohort.class_names, self.survey.hashes
-        return run_header(state, self.recipe, slides, names, self.device, bag_hashes=hashes)
+        notes = f"features: {self.cohort.bags[0].encoder or 'encoder unknown'}"
+        return run_header(state, self.recipe, slides, names, self.device, bag_hashes=hashes, notes=notes)
 
     def _watched(self, state: State, recorded: tuple[str, ...]) -> set[str]:
         """Raw scores: of every recorded slide where there is one row, else of the recipe's watch list."""
