@@ -37,7 +37,7 @@ class ExploreDock(Dock):
         self._late = QTimer(self)
         self._late.setSingleShot(True)
         self._late.setInterval(LEGEND_MS)
-        self._late.timeout.connect(self._write_legend)
+        self._late.timeout.connect(self.write_legend)
         self.panes.list.currentRowChanged.connect(self._on_epoch)
         self.controller.map_changed.connect(self._on_map)
         self.controller.epoch_changed.connect(self._on_epoch)
@@ -54,13 +54,14 @@ class ExploreDock(Dock):
 
     def _on_map(self) -> None:
         self.export_button.setEnabled(self.controller.map is not None)
-        self._write_legend()
+        self.write_legend()
 
     def _on_epoch(self) -> None:
         if not self._late.isActive():
             self._late.start()
 
-    def _write_legend(self) -> None:
+    def write_legend(self) -> None:
+        """Write legend and panes for the epoch at hand."""
         controller = self.controller
         if controller.viewer is not None:
             self.panes.write()
