@@ -12,17 +12,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, roc_auc_score
+from sklearn.metrics import average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from napari_asmil.analysis.localisation import is_tumour, tile_auc
+from napari_asmil.analysis.metrics import auc
 from napari_asmil.bags import Bag, Cohort
 from napari_asmil.encoders.registry import feature_names
 
 NAMED_NUMBER = "haematoxylin mean"
 
 Features = NDArray[np.float32]
+Judged = Sequence[tuple[Bag, NDArray[np.bool_]]]
 POOLINGS: dict[str, Callable[[Features], Features]] = {
     "mean": lambda x: x.mean(axis=0),
     "mean, sd": lambda x: np.concatenate([x.mean(axis=0), x.std(axis=0)]),
@@ -50,6 +52,11 @@ class NumberFloor:
     tile_auc: float
     average_precision: float
 
+    @property
+    def label(self) -> str:
+        """The feature, and "low" where low values mean tumour."""
+        return self.name if self.sign > 0 else f"low {self.name}"
+
 
 @dataclass(frozen=True)
 class Floors:
@@ -72,29 +79,15 @@ class Floors:
     prevalence: float | None
 
 
-def bag_auc(labels: NDArray[np.int64], probabilities: NDArray[np.float64]) -> float:
-    """Area under the ROC curve from class probabilities (S, C); one against the rest, macro mean, beyond two classes.
-
-    NaN when a class is missing.
-    """
-    classes = probabilities.shape[1]
-    if len(np.unique(labels)) < classes:
-        return float("nan")
-    if classes == 2:
-        return float(roc_auc_score(labels, probabilities[:, 1]))
-    return float(roc_auc_score(labels, probabilities, multi_class="ovr", labels=np.arange(classes)))
-
-
 def floors_of(folds: Sequence[Cohort]) -> Floors:
     """The floors that need no bag model, on the folds of `make_folds`."""
-    cohort = folds[0]
-    judged = [bag for bag in cohort.bags if _has_both(bag)]
+    judged = with_truth(folds[0].bags)
     named, best = number_floors(judged)
     return Floors(
         pooled=pooled_floors(folds),
         named=named,
         best=best,
-        prevalence=float(np.mean([is_tumour(bag.tile_labels).mean() for bag in judged])) if judged else None,
+        prevalence=float(np.mean([truth.mean() for _, truth in judged])) if judged else None,
     )
 
 
@@ -108,31 +101,35 @@ def _pooled_auc(fold: Cohort, vectors: dict[str, Features]) -> float:
     train, test = ([bag.slide_id for bag in fold.select(split)] for split in ("train", "test"))
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=5000))
     model.fit([vectors[one] for one in train], [fold.labels[one] for one in train])
-    found = np.zeros((len(test), len(fold.class_names)))
-    found[:, model.classes_] = model.predict_proba([vectors[one] for one in test])
-    return bag_auc(np.array([fold.labels[one] for one in test]), found)
+    return auc(model.predict_log_proba([vectors[one] for one in test]), [fold.labels[one] for one in test])
 
 
-def _has_both(bag: Bag) -> bool:
-    return bag.tile_labels is not None and 0 < is_tumour(bag.tile_labels).sum() < bag.n_tiles
+def with_truth(bags: Sequence[Bag]) -> list[tuple[Bag, NDArray[np.bool_]]]:
+    """The bags that hold both tumour tiles and others, with the truth bool (M,)."""
+    known = [(bag, is_tumour(bag.tile_labels)) for bag in bags if bag.tile_labels is not None]
+    return [(bag, truth) for bag, truth in known if truth.any() and not truth.all()]
 
 
-def number_floors(bags: Sequence[Bag]) -> tuple[NumberFloor | None, NumberFloor | None]:
-    """Mean haematoxylin, and the best single feature, as tile scores of bags that hold both kinds of tiles."""
-    if not bags:
+def number_floors(judged: Judged) -> tuple[NumberFloor | None, NumberFloor | None]:
+    """Mean haematoxylin, and the best single feature, as tile scores of the bags of `with_truth`."""
+    if not judged:
         return None, None
-    names = feature_names(bags[0].encoder) or tuple(f"feature {number}" for number in range(bags[0].n_features))
-    per_bag = [[tile_auc(column, bag.tile_labels) for column in bag.features().T] for bag in bags]
-    aucs = np.mean(per_bag, axis=0)
+    bag = judged[0][0]
+    names = feature_names(bag.encoder) or tuple(f"feature {number}" for number in range(bag.n_features))
+    aucs = np.mean([[tile_auc(column, truth) for column in bag.features().T] for bag, truth in judged], axis=0)
     best = int(np.argmax(np.abs(aucs - 0.5)))
     named = names.index(NAMED_NUMBER) if NAMED_NUMBER in names else None
     return (
-        None if named is None else _number_floor(bags, names[named], named, 1, aucs),
-        _number_floor(bags, names[best], best, 1 if aucs[best] >= 0.5 else -1, aucs),
+        None if named is None else _number_floor(judged, names, named, 1),
+        _number_floor(judged, names, best, 1 if aucs[best] >= 0.5 else -1),
     )
 
 
-def _number_floor(bags: Sequence[Bag], name: str, column: int, sign: int, aucs: NDArray[np.float64]) -> NumberFloor:
-    precision = [average_precision_score(is_tumour(b.tile_labels), sign * b.features()[:, column]) for b in bags]
-    auc = float(aucs[column]) if sign > 0 else 1 - float(aucs[column])
-    return NumberFloor(name, sign, auc, float(np.mean(precision)))
+def _number_floor(judged: Judged, names: Sequence[str], column: int, sign: int) -> NumberFloor:
+    scores = [(sign * bag.features()[:, column], truth) for bag, truth in judged]
+    return NumberFloor(
+        names[column],
+        sign,
+        tile_auc=float(np.mean([tile_auc(score, truth) for score, truth in scores])),
+        average_precision=float(np.mean([average_precision_score(truth, score) for score, truth in scores])),
+    )

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from threading import Event as Flag
+
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_asmil.bags import read_bag
+from napari_asmil.encoders import bag_path, extract, extract_all, get_encoder, reading
+from napari_asmil.errors import InputError
+from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
+from napari_asmil.geometry import TileGrid
+from napari_asmil.slides import open_slide
+
+
+def tissue(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
+    """A smooth pink and violet picture with fine grain."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:height, :width]
+    share = (np.sin(y / 23) * np.cos(x / 31) + 1)[..., None] / 2
+    picture = share * (90, 60, 150) + (1 - share) * (225, 140, 190) + rng.normal(0, 6, (height, width, 3))
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> tuple[Path, NDArray[np.uint8]]:
+    """A PNG of 100 rows and 164 columns without a pixel size."""
+    pixels = tissue(100, 164)
+    path = tmp_path / "image.png"
+    Image.fromarray(pixels).save(path)
+    return path, pixels
+
+
+@pytest.fixture
+def slide(tmp_path: Path) -> tuple[Path, NDArray[np.uint8]]:
+    """An SVS of 600 x 900 px at 0.25 mpp, with levels of downsample 1 and 4."""
+    pixels = tissue(600, 900)
+    path = tmp_path / "slide.svs"
+    text = "Aperio Image Library\r\n900x600 |AppMag = 40|MPP = 0.25"
+    options = {"tile": (128, 128), "compression": "deflate", "photometric": "rgb", "metadata": None}
+    quarter = pixels.reshape(150, 4, 225, 4, 3).mean(axis=(1, 3)).round().astype(np.uint8)
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(pixels, description=text, **options)
+        writer.write(pixels[::8, ::8], description=text, photometric="rgb", metadata=None)
+        writer.write(quarter, description=text, **options)
+    return path, pixels
+
+
+def outcome(events: list[Event]) -> Finished:
+    assert isinstance(events[-1], Finished)
+    return events[-1]
+
+
+def test_features_are_those_of_the_tiles_cut_from_the_picture(
+    image: tuple[Path, NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    path, pixels = image
+    list(extract(path, tmp_path / "image.h5", size=32, cover=True))
+    bag = read_bag(tmp_path / "image.h5")
+    assert bag.tiles is not None
+    assert bag.tiles.xy[:7].tolist() == [[0, 0], [32, 0], [64, 0], [96, 0], [128, 0], [0, 32], [32, 32]]
+    cut = np.stack([pixels[y : y + 32, x : x + 32] for x, y in bag.tiles.xy])
+    np.testing.assert_array_equal(bag.features(), get_encoder("colour")(cut))
+
+
+def test_the_bag_says_what_it_was_made_from(image: tuple[Path, NDArray[np.uint8]], tmp_path: Path) -> None:
+    list(extract(image[0], tmp_path / "image.h5", size=32, cover=True))
+    bag = read_bag(tmp_path / "image.h5")
+    assert (bag.encoder, bag.slide_size, bag.tile_px, bag.mpp) == ("colour", (164, 100), 32, None)
+    assert bag.slide_path is not None and bag.slide_path.samefile(image[0])
+
+
+def test_a_tile_size_in_micrometres_becomes_a_whole_number_of_slide_pixels_and_says_how(
+    slide: tuple[Path, NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    list(extract(slide[0], tmp_path / "slide.h5", tile_px=50, mpp=0.499, cover=True))
+    bag = read_bag(tmp_path / "slide.h5")
+    assert bag.tiles is not None
+    assert (bag.tiles.size, bag.tile_px, bag.mpp) == (100, 50, 0.25)
+    assert any("99.800, rounded" in line and "true mpp 0.5" in line for line in bag.derivation)
+
+
+@pytest.mark.parametrize(("mpp", "level"), [(0.25, 0), (0.5, 0), (1.0, 1)])
+def test_resampled_tiles_show_the_same_place_at_the_resolution_asked_for(
+    slide: tuple[Path, NDArray[np.uint8]], mpp: float, level: int
+) -> None:
+    path, pixels = slide
+    factor = round(mpp / 0.25)
+    grid = TileGrid(np.array([(0, 0), (160, 40), (520, 360)]), 32 * factor)
+    with open_slide(path) as opened:
+        assert reading.read_level(opened.downsamples, factor) == level
+        ((indices, tiles),) = reading.tile_batches(opened, grid, 32)
+    for index, tile in zip(indices, tiles, strict=True):
+        x, y = grid.xy[index]
+        area = pixels[y : y + 32 * factor, x : x + 32 * factor].reshape(32, factor, 32, factor, 3).mean(axis=(1, 3))
+        assert np.abs(tile - area).mean() < 3
+        shifted = np.roll(area, 2, axis=(0, 1))
+        assert np.abs(tile - area).mean() < np.abs(tile - shifted).mean()
+
+
+def test_every_tile_is_read_once_in_blocks_of_whole_rows() -> None:
+    rng = np.random.default_rng(0)
+    grid = TileGrid(rng.integers(0, 30_000, (5000, 2)), 256)
+    found = reading.blocks(grid)
+    assert sorted(np.concatenate(found).tolist()) == list(range(5000))
+    assert len(found) < 130
+    for block in found:
+        height, width = np.ptp(grid.xy[block], axis=0)[::-1]
+        assert height < reading.BLOCK[0] and width < reading.BLOCK[1]
+
+
+def test_a_slide_is_asked_for_pixels_far_less_often_than_it_has_tiles(slide: tuple[Path, NDArray[np.uint8]]) -> None:
+    x, y = np.meshgrid(np.arange(0, 896, 32), np.arange(0, 576, 32))
+    grid = TileGrid(np.stack([x.ravel(), y.ravel()], axis=1), 32)
+    with open_slide(slide[0]) as opened:
+        assert sum(len(indices) for indices, _ in reading.tile_batches(opened, grid, 32)) == len(grid) == 504
+        assert opened.requests == 1
+
+
+def test_events_count_the_tiles_up_to_all_of_them(
+    image: tuple[Path, NDArray[np.uint8]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "BATCH_PIXELS", 4 * 32 * 32)
+    out = tmp_path / "image.h5"
+    first, *batches, last = extract(image[0], out, size=32, cover=True)
+    assert first == Started(out, 15, unit="tiles")
+    assert batches == [BatchDone(0, done, 15, phase="extract") for done in (4, 8, 12, 15)]
+    assert outcome([last]).why == "done"
+
+
+def test_a_stopped_extraction_ends_within_a_batch_and_leaves_no_file(
+    image: tuple[Path, NDArray[np.uint8]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "BATCH_PIXELS", 32 * 32)
+    stop, seen = Flag(), []
+    for event in extract(image[0], tmp_path / "out" / "image.h5", size=32, cover=True, stop=stop):
+        seen.append(event)
+        if isinstance(event, BatchDone) and event.step == 3:
+            stop.set()
+    assert outcome(seen).why == "stopped"
+    assert sum(isinstance(event, BatchDone) for event in seen) == 3
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_is_there_with_the_same_settings_is_kept(image: tuple[Path, NDArray[np.uint8]], tmp_path: Path) -> None:
+    out = tmp_path / "image.h5"
+    list(extract(image[0], out, size=32, cover=True))
+    before = out.stat().st_mtime_ns
+    events = list(extract(image[0], out, size=32, cover=True))
+    assert [type(event) for event in events] == [Finished]
+    assert out.stat().st_mtime_ns == before
+
+
+def test_other_settings_or_another_picture_are_extracted_anew(
+    image: tuple[Path, NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    path, pixels = image
+    out = tmp_path / "image.h5"
+    list(extract(path, out, size=32, cover=True))
+    list(extract(path, out, size=50, cover=True))
+    assert read_bag(out).n_tiles == 6
+    Image.fromarray(255 - pixels).save(path)
+    before = read_bag(out).content_hash()
+    list(extract(path, out, size=50, cover=True))
+    assert read_bag(out).content_hash() != before
+
+
+def test_a_damaged_bag_in_the_way_is_written_anew(image: tuple[Path, NDArray[np.uint8]], tmp_path: Path) -> None:
+    out = tmp_path / "image.h5"
+    list(extract(image[0], out, size=32, cover=True))
+    os.truncate(out, out.stat().st_size // 2)
+    list(extract(image[0], out, size=32, cover=True))
+    assert read_bag(out).n_tiles == 15
+
+
+def test_tiles_with_an_epithelial_nucleus_are_positive(image: tuple[Path, NDArray[np.uint8]], tmp_path: Path) -> None:
+    points = tmp_path / "points.csv"
+    points.write_text("image,x,y,cls\nimage,33.0,1.0,epithelial\nimage,1.0,40.0,fibroblast\nother,1,1,epithelial\n")
+    list(extract(image[0], tmp_path / "image.h5", size=32, cover=True, points=points))
+    labels = read_bag(tmp_path / "image.h5").tile_labels
+    assert labels is not None
+    assert np.flatnonzero(labels).tolist() == [1]
+
+
+def test_contours_give_each_tile_its_share_of_tumour(image: tuple[Path, NDArray[np.uint8]], tmp_path: Path) -> None:
+    contours = _square(tmp_path / "image.geojson")
+    list(extract(image[0], tmp_path / "image.h5", size=32, cover=True, contours=contours))
+    bag = read_bag(tmp_path / "image.h5")
+    assert bag.tile_labels is not None
+    assert bag.tile_labels[:6].tolist() == [1, 0.5, 0, 0, 0, 0]
+    assert bag.contours_path is not None and bag.contours_path.samefile(contours)
+
+
+def _square(path: Path) -> Path:
+    """A tumour of 48 x 32 px in the top-left corner."""
+    ring = [[0, 0], [48, 0], [48, 32], [0, 32], [0, 0]]
+    feature = {
+        "type": "Feature",
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+        "properties": {"objectType": "annotation", "classification": {"name": "Tumor", "color": [200, 0, 0]}},
+    }
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({}, "either a size"),
+        ({"size": 32, "tile_px": 32, "mpp": 0.5}, "either a size"),
+        ({"tile_px": 32}, "together with an mpp"),
+        ({"tile_px": 32, "mpp": 0.5}, "does not say its micrometres per pixel"),
+        ({"size": 0}, "must be positive"),
+        ({"size": 32, "encoder": "clairvoyant"}, "no encoder"),
+        ({"size": 32, "points": "p.csv", "contours": "c.geojson"}, "not both"),
+        ({"size": 32, "cover": True, "points": "nowhere.csv"}, r"nowhere\.csv"),
+    ],
+)
+def test_settings_that_do_not_fit_are_refused_and_nothing_is_written(
+    image: tuple[Path, NDArray[np.uint8]], tmp_path: Path, options: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(InputError, match=reason):
+        list(extract(image[0], tmp_path / "bags" / "image.h5", **options))  # type: ignore[arg-type]
+    assert not (tmp_path / "bags" / "image.h5").exists()
+
+
+def test_many_slides_give_a_bag_each_and_count_slides(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.png" for name in "ab"]
+    for number, path in enumerate(paths):
+        Image.fromarray(tissue(64, 64, number)).save(path)
+    events = list(extract_all(paths, tmp_path / "bags", size=32, cover=True))
+    assert events[0] == Started(tmp_path / "bags", 2, unit="slides")
+    done = [event for event in events if isinstance(event, EpochDone)]
+    assert [(event.path, event.epoch, event.epochs) for event in done] == [
+        (bag_path(tmp_path / "bags", path), number, 2) for number, path in enumerate(paths, 1)
+    ]
+    assert outcome(events).why == "done"
+    assert [read_bag(event.path).n_tiles for event in done] == [4, 4]
+
+
+def test_a_slide_that_cannot_be_read_is_named_and_does_not_keep_the_others(tmp_path: Path) -> None:
+    Image.fromarray(tissue(64, 64)).save(tmp_path / "good.png")
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    events = list(extract_all([tmp_path / "bad.png", tmp_path / "good.png"], tmp_path / "bags", size=32, cover=True))
+    assert outcome(events).why == "failed"
+    assert "1 of 2" in outcome(events).message and "bad.png" in outcome(events).message
+    assert [path.name for path in (tmp_path / "bags").iterdir()] == ["good.h5"]
+
+
+def test_slides_of_one_name_are_refused_before_anything_is_read(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="same name"):
+        list(extract_all([tmp_path / "a" / "x.svs", tmp_path / "b" / "x.svs"], tmp_path / "bags", size=32))
+
+
+def test_no_slide_at_all_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no slide"):
+        list(extract_all([], tmp_path / "bags", size=32))
+
+
+def test_each_slide_gets_the_contours_of_its_name(tmp_path: Path) -> None:
+    for name in ("with", "without"):
+        Image.fromarray(tissue(64, 64)).save(tmp_path / f"{name}.png")
+    (tmp_path / "contours").mkdir()
+    _square(tmp_path / "contours" / "with.geojson")
+    slides = [tmp_path / "with.png", tmp_path / "without.png"]
+    list(extract_all(slides, tmp_path / "bags", size=32, cover=True, contours=tmp_path / "contours"))
+    assert read_bag(tmp_path / "bags" / "with.h5").tile_labels is not None
+    assert read_bag(tmp_path / "bags" / "without.h5").tile_labels is None
+
+
+def test_stopping_many_slides_keeps_the_bags_that_are_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "BATCH_PIXELS", 32 * 32)
+    paths = [tmp_path / f"{name}.png" for name in "abc"]
+    for path in paths:
+        Image.fromarray(tissue(96, 96)).save(path)
+    stop, events = Flag(), []
+    for event in extract_all(paths, tmp_path / "bags", size=32, cover=True, stop=stop):
+        events.append(event)
+        if isinstance(event, EpochDone):
+            stop.set()
+    assert outcome(events).why == "stopped"
+    assert [path.name for path in (tmp_path / "bags").iterdir()] == ["a.h5"]
