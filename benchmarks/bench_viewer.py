@@ -31,8 +31,8 @@ def run() -> Iterator[Result]:
             yield Result("viewer", f"S4 slide reads in 33 steps at {name} tiles", case["reads"], "reads", 0)
             yield Result("viewer", f"S2 step with redraw over a pan at {name} tiles", case["over pan"], "ratio", 2.5)
             yield Result("viewer", f"legend at {name} tiles", case["legend"], "ms CPU")
-        yield Result("viewer", "S1 step at 99856 tiles, p95", many["step"], "ms CPU", 15)
-        yield Result("viewer", "S1 step at 99856 over 1024 tiles", many["step"] / few["step"], "ratio", 2)
+        yield Result("viewer", "S1 step at 99856 tiles, p95", many["p95"], "ms CPU", 15)
+        yield Result("viewer", "S1 step at 99856 over 1024 tiles, medians", many["median"] / few["median"], "ratio", 2)
         yield from _epochs(Path(folder))
         viewer.close()
 
@@ -54,13 +54,19 @@ def _tiles(viewer: Any, path: Path) -> dict[str, float]:
         viewer.screenshot(canvas_only=True, flash=False)
 
     before = slide.requests
-    step = p95(cpu_ms(scrub)[0])
+    steps = cpu_ms(scrub)[0]
     reads = slide.requests - before
     drawn, panned = cpu_ms(scrub_and_draw, pan_and_draw)
     dock = ExploreDock(viewer)
     legend = median(cpu_ms(dock.write_legend)[0])
     dock.deleteLater()
-    return {"step": step, "reads": reads, "over pan": median(drawn) / median(panned), "legend": legend}
+    return {
+        "p95": p95(steps),
+        "median": median(steps),
+        "reads": reads,
+        "over pan": median(drawn) / median(panned),
+        "legend": legend,
+    }
 
 
 def _epochs(here: Path) -> Iterator[Result]:
