@@ -38,11 +38,10 @@ class ExtractGroup(QGroupBox):
         self.tile, self.mpp = QSpinBox(), QDoubleSpinBox()
         self.cover = QCheckBox("Whole image, no tissue mask")
         self.out = PathField({"Feature file to write": ">"}, "feature file to write (.h5)")
-        self.start_button, self.stop_button = QPushButton("Make features"), QPushButton("Stop")
+        self.start_button = QPushButton("Make features")
         self._lay_out()
         self.unit.currentTextChanged.connect(self._enable)
         self.start_button.clicked.connect(self.start)
-        self.stop_button.clicked.connect(self._stop)
         slide.changed.connect(self._suggest)
         controller.job.status.events.state.connect(self._enable)
         controller.job.event.connect(self._on_event)
@@ -65,10 +64,8 @@ class ExtractGroup(QGroupBox):
         self.cover.setToolTip("Lay tiles over everything instead of over tissue alone")
         form.addRow("", self.cover)
         add_row(form, "Write to", self.out, "The feature file; it appears there complete or not at all")
-        self.start_button.setToolTip("Cut tiles and encode them; progress is in the activity bar")
-        self.stop_button.setToolTip("Stop after the batch at hand; nothing is written")
+        self.start_button.setToolTip("Cut tiles and encode them; stopped, it writes nothing")
         form.addRow(self.start_button)
-        form.addRow(self.stop_button)
 
     def start(self) -> None:
         """Start the job the fields name."""
@@ -91,9 +88,6 @@ class ExtractGroup(QGroupBox):
         except InputError as error:
             show_error(str(error))
 
-    def _stop(self) -> None:
-        self._controller.job.stop()
-
     def _suggest(self) -> None:
         slide = self._slide.path
         if slide is not None:
@@ -106,7 +100,5 @@ class ExtractGroup(QGroupBox):
                 self._features.set_path(event.path)
 
     def _enable(self) -> None:
-        can = allowed(self._controller.job.status.state)
         self.mpp.setEnabled(self.unit.currentText() == AT_MPP)
-        self.start_button.setEnabled("start" in can)
-        self.stop_button.setEnabled("stop" in can)
+        self.start_button.setEnabled("start" in allowed(self._controller.job.status.state))

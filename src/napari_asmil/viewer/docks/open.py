@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QLineEdit, QListWidget, QListWidgetItem, Q
 from napari_asmil.errors import InputError
 from napari_asmil.viewer.docks.base import Dock, PathField, add_row
 from napari_asmil.viewer.docks.extract import ExtractGroup
+from napari_asmil.viewer.docks.progress import JobPanel
 from napari_asmil.viewer.opening import Request, open_request
 from napari_asmil.viewer.window import open_runs
 
@@ -74,6 +75,7 @@ class OpenDock(Dock):
         runs.addRow(self.close_button)
         self.extract = ExtractGroup(self.controller, self.slide, self.annotation, self.features, self._say)
         self.body.addWidget(self.extract)
+        self.body.addWidget(JobPanel(self.controller.job))
 
     def open(self) -> None:
         """Open what the fields name."""
