@@ -170,6 +170,13 @@ class Controller:
         """The run and slide that the map shows."""
         return None if self.map is None else (self.map.run, self.map.slide.slide_id)
 
+    @property
+    def slide_id(self) -> str | None:
+        """The slide a person looks at: that of the map, or the one whose picture is shown."""
+        if self.current is not None:
+            return self.current[1]
+        return None if self.slide is None else layers.slide_name(self.slide.path)
+
     def show_map(self, run: Run, slide_id: str, source: Source | None = None, transform: str | None = None) -> MapView:
         """Show one run's attention on one slide, with the slide's picture and contours where the run knows them.
 

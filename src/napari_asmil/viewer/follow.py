@@ -93,9 +93,7 @@ class Follower:
 
     def _show_first(self, controller: Controller, run: Run) -> None:
         """Show a new run on the slide that is open, where it has recorded that."""
-        liked = [] if controller.slide is None else [layers.slide_name(controller.slide.path)]
-        if controller.current is not None:
-            liked.append(controller.current[1])
+        liked = [] if controller.slide_id is None else [controller.slide_id]
         if not controller.comparison.active and any(slide.tiles is not None for slide in run.slides):
             controller.show_map(run, first_slide(run, liked).slide_id)
 
