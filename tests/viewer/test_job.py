@@ -1,9 +1,6 @@
 """One long job at a time: its states, its worker, its progress and its end."""
 
 import logging
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 import warnings
@@ -16,6 +13,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Finished, Started
 from napari_asmil.viewer.job import Job
 from napari_asmil.viewer.status import ACTIONS, TRANSITIONS, State, Status, Tracker, allowed
+from tests.viewer.leaving import leave
 
 RUN = Path("a.asmil")
 
@@ -372,14 +370,13 @@ def test_closing_the_window_stops_the_job_and_nothing_more_is_heard(make_napari_
 
 
 CLOSING = """
-    import sys, time
     from pathlib import Path
     import napari
     from qtpy.QtCore import QEventLoop, QTimer
     from napari_asmil.events import BatchDone, Finished, Started
     from napari_asmil.viewer.job import Job
 
-    out = Path(sys.argv[1])
+    out, how = Path(sys.argv[2]), sys.argv[3]
 
     def training(stop):
         yield Started(out, 1000)
@@ -390,34 +387,29 @@ CLOSING = """
             yield BatchDone(1, step, 10**6)
         (out / "intact").write_text("yes")
 
-    job = Job()
-
-    def close():
-        if "paused" in sys.argv:
+    def leave():
+        if how == "paused":
             job.pause()
-        (out / "closed").write_text(str(time.time()))
-        viewer.close()
+        close(viewer)
 
+    job = Job()
     viewer = napari.Viewer(show=True)
     job.start(training, "Training")
-    if "script" in sys.argv:
+    if how == "script":
         loop = QEventLoop()
         QTimer.singleShot(1000, loop.quit)
         loop.exec()
-        close()
+        leave()
     else:
-        QTimer.singleShot(1000, close)
+        QTimer.singleShot(1000, leave)
         napari.run()
 """
 
 
 @pytest.mark.parametrize("how", ["running", "paused", "script"])
 def test_closing_the_window_mid_job_ends_the_process_with_the_run_intact(tmp_path, how):
-    code = textwrap.dedent(CLOSING)
-    ended = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path), how], timeout=120, capture_output=True, text=True
-    )
-    gone = time.time() - float((tmp_path / "closed").read_text())
-    assert ended.returncode == 0, ended.stderr
+    left = leave(CLOSING, tmp_path / "noted", tmp_path, how)
+    assert left.status == 0, left.stderr
     assert (tmp_path / "intact").read_text() == "yes"
-    assert gone < 2
+    assert left.cpu_seconds < 2
+    assert left.wall_seconds < 10  # on a machine that does other things too; the job itself would take a day

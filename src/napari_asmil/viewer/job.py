@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import suppress
 
 from napari.utils import cancelable_progress
 from napari.utils.notifications import notification_manager, show_error
@@ -102,7 +103,8 @@ class Job:
         """Stop because the window closes, and say nothing more."""
         if self._worker is not None:
             self._worker.quit()
-        self._tidy()
+        with suppress(RuntimeError):  # Qt's own end takes the timer first
+            self._tidy()
 
     def _move(self, happening: str) -> None:
         following = TRANSITIONS[self.status.state].get(happening)

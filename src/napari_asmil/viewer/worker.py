@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import threading
 import traceback
@@ -13,15 +14,20 @@ from typing import Any
 from napari.qt.threading import thread_worker
 from superqt.utils import GeneratorWorker
 
-from napari_asmil.events import BatchDone, EpochDone, Event
+from napari_asmil.events import BatchDone, Event
 
 MakeEvents = Callable[[threading.Event], Iterator[Event]]
 """Takes the event that asks to stop and returns a job's events; called in the worker thread."""
+
+GRACE = 2
+"""Batches a generator may still tell of after it was asked to stop: the one at hand, and one it had not yet told."""
 
 logger = logging.getLogger(__name__)
 
 # napari waits for workers when its event loop ends; a script that never ran the loop would abort in them
 atexit.register(GeneratorWorker.await_workers)
+# Python's last collection walks every object of torch and napari, and keeps a closed window's process for seconds
+atexit.register(gc.freeze)
 
 
 class Worker(GeneratorWorker[Event, None, None]):
@@ -65,13 +71,13 @@ def make_worker(make_events: MakeEvents, title: str) -> Worker:
 
 
 def _until_stopped(events: Iterator[Event], stop: threading.Event, going: threading.Event) -> Iterator[Event]:
-    """Pass events on, wait while paused, and close a generator that goes on working after `stop`."""
-    asked = False
+    """Pass events on, wait while paused, and close a generator that begins another batch after `stop`."""
+    late = 0
     try:
         for event in events:
-            if asked and isinstance(event, BatchDone | EpochDone):
+            late += stop.is_set() and isinstance(event, BatchDone)
+            if late > GRACE:
                 return
-            asked = stop.is_set()
             yield event
             going.wait()
     finally:
