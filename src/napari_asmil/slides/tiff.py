@@ -99,8 +99,13 @@ def _cut_off(why: str, path: Path) -> InputError:
     return InputError(f"The file is cut off ({why}).", remedy="Copy it again from where it came from.", path=path)
 
 
+def _sizes(series: Any) -> dict[str, int]:
+    """Length of each axis that matters; whether others, of length 1, are listed depends on the version of tifffile."""
+    return {axis: n for axis, n in zip(series.axes, series.shape, strict=True) if n > 1 or axis in "YX"}
+
+
 def _check(series: Any, size: int, path: Path) -> None:
-    sizes = dict(zip(series.get_axes(squeeze=True), series.get_shape(squeeze=True), strict=True))
+    sizes = _sizes(series)
     photometric = getattr(series.keyframe.photometric, "name", "")
     if (
         series.dtype != np.uint8
@@ -122,14 +127,15 @@ def _check(series: Any, size: int, path: Path) -> None:
 
 
 def _level(series: Any, index: int) -> Level:
-    axes = series.levels[index].get_axes(squeeze=True)
-    array = zarr.open_array(series.aszarr(level=index, squeeze=True), mode="r")
-    y, x = axes.index("Y"), axes.index("X")
+    level = series.levels[index]
+    axes = "".join(_sizes(level))
+    array = zarr.open_array(series.aszarr(level=index), mode="r")
+    y, x = level.axes.index("Y"), level.axes.index("X")
     block = tuple(max(1, BLOCK // array.chunks[i]) * array.chunks[i] for i in (y, x))
 
     def region(y0: int, y1: int, x0: int, x1: int) -> NDArray[np.uint8]:
         box = {"Y": slice(y0, y1), "X": slice(x0, x1), "S": slice(None)}
-        pixels = np.asarray(array[tuple(box[axis] for axis in axes)])
+        pixels = np.asarray(array[tuple(box[axis] if axis in axes else 0 for axis in level.axes)])
         if axes == "YX":
             return np.repeat(pixels[..., None], 3, axis=2)
         return np.ascontiguousarray((np.moveaxis(pixels, 0, 2) if axes == "SYX" else pixels)[..., :3])
