@@ -182,8 +182,8 @@ def test_sane_resolution_tags_give_the_mpp(make_tiff, resolution, unit, mpp):
         ({"resolution": (72, 72), "resolutionunit": "INCH"}, "352.8 µm per px.*not believed"),
         ({"resolution": (20000, 40000), "resolutionunit": "CENTIMETER"}, "not square"),
         ({"resolution": (1, 1), "resolutionunit": "NONE"}, "does not say"),
-        ({"description": "Aperio Image Library\r\nfoo |MPP = 0"}, "no size"),
-        ({"description": "Aperio Image Library\r\nfoo |MPP = 1.2.3"}, "metadata cannot be read"),
+        ({"tile": (32, 32), "description": "Aperio Image Library\r\nfoo |MPP = 0"}, "no size"),
+        ({"tile": (32, 32), "description": "Aperio Image Library\r\nfoo |MPP = 1.2.3"}, "metadata cannot be read"),
         (
             {"description": '<?xml version="1.0"?><!DOCTYPE a [<!ENTITY b "c">]><OME>&b;</OME>'},
             "cannot be read|does not say",
