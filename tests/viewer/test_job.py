@@ -122,7 +122,7 @@ def shown(*events, state=State.RUNNING):
 def test_a_batch_is_a_share_of_its_epoch():
     status = shown(Started(RUN, 10), EpochDone(RUN, 0, 10, 1), EpochDone(RUN, 1, 10, 1), BatchDone(2, 3, 4, loss=0.5))
     assert (status.done, status.fraction, status.loss) == (1, 0.175, 0.5)
-    assert status.detail == "epoch 2: training on bag 3 of 4"
+    assert status.detail == "epoch 2: bag 3 of 4"
 
 
 def test_checking_and_recording_are_told_but_do_not_count_as_progress():

@@ -282,7 +282,7 @@ def test_a_trained_run_is_applied_to_the_bags(ready: TrainDock, qtbot: Any, tmp_
     click(qtbot, ready.start_button)
     until(qtbot, ready, State.DONE)
     qtbot.waitUntil(lambda: ready.open_slide == "s6")
-    assert ready.apply_words.text() == "Applied to the bag of s6."
+    assert ready.apply_words.text() == "To be applied to the bag of s6."
     ready.trained.set_path(ready.out.path)
     ready.applied.set_path(tmp_path / "applied.asmil")
     click(qtbot, ready.apply_button)

@@ -74,7 +74,7 @@ class Job:
         worker.yielded.connect(self._on_event)
         worker.errored.connect(self._on_error)
         worker.finished.connect(self._on_finished)
-        self._bar = cancelable_progress(total=0, desc=title, unit=f" {unit}")
+        self._bar = cancelable_progress(total=0, desc=title, bar_format=f"{{bar}}| {{n_fmt}}/{{total_fmt}} {unit}")
         self._move("start")
         self._timer.start()
         worker.start()

@@ -94,7 +94,7 @@ def bags_to_apply_to(cohort: Cohort | None, open_slide: str | None) -> tuple[Bag
 
 def about_bags(bags: Sequence[Bag]) -> str:
     """Say which bags these are."""
-    return "No bags: open features in Open slide and bags." if not bags else f"Applied to {_counted(bags)}."
+    return "No bags: open features in Open slide and bags." if not bags else f"To be applied to {_counted(bags)}."
 
 
 def _counted(bags: Sequence[Bag]) -> str:

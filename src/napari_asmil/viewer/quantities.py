@@ -56,7 +56,7 @@ _CURVES = {
     "lr": ("Learning rate", "", "Mean over the epoch"),
 }
 _METRICS = {"auc": "AUC", "macro_f1": "macro F1", "accuracy": "accuracy"}
-_SPLITS = {"val": "Validation", "test": "Test", "train": "Training"}
+_SPLITS = {"test": "Test", "val": "Validation", "train": "Training"}
 
 
 def losses(runs: Iterable[Run]) -> list[Quantity]:
@@ -68,8 +68,10 @@ def losses(runs: Iterable[Run]) -> list[Quantity]:
 def metrics(runs: Iterable[Run]) -> list[Quantity]:
     """Return the metrics that any of the runs has: of held-out bags first, then of the maps."""
     runs = list(runs)
-    names = sorted({name for run in runs for name in run.curves()} - set(_CURVES))
-    bag_level = [_bag_metric(name) for name in names]
+    names = {name for run in runs for name in run.curves()} - set(_CURVES)
+    usual = [f"{split}_{metric}" for metric in _METRICS for split in _SPLITS]
+    ordered = [name for name in usual if name in names] + sorted(names - set(usual))
+    bag_level = [_bag_metric(name) for name in ordered]
     return bag_level + [q for q in _LOCALISATION if any(np.isfinite(run.scalars(q.name)).any() for run in runs)]
 
 

@@ -81,7 +81,7 @@ class Status:
 
 _BESIDES = {"check": "checking bag", "record": "recording slide"}
 """Phases that are no share of an epoch's progress, in words."""
-_PHASES = {"train": "training on bag", "attend": "looking at slide", "extract": "extracting tile", **_BESIDES}
+_PHASES = {"train": "bag", "attend": "looking at slide", "extract": "extracting tile", **_BESIDES}
 
 
 class Tracker:

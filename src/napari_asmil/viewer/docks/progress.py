@@ -64,9 +64,11 @@ class JobPanel(QGroupBox):
         column.addWidget(self.state)
         column.addWidget(self.bar)
         for label in (self.detail, self.losses, self.message):
-            label.setWordWrap(True)
             column.addWidget(label)
-        self.state.setWordWrap(True)
+        for label in (self.state, self.losses, self.message):
+            label.setWordWrap(True)
+        self.detail.setMinimumWidth(1)
+        self.losses.setMinimumHeight(2 * self.fontMetrics().lineSpacing())
         column.addLayout(buttons)
 
     def refuse(self, why: str) -> None:
@@ -98,7 +100,7 @@ class JobPanel(QGroupBox):
 
     def _on_detail(self) -> None:
         status = self._job.status
-        loss = "" if status.loss is None else f", loss {status.loss:.3g}"
+        loss = "" if status.loss is None else f" · loss {status.loss:.3g}"
         self.detail.setText(status.detail + loss)
 
     def _on_message(self) -> None:

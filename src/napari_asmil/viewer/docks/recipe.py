@@ -14,7 +14,7 @@ from napari_asmil.training import PRESETS, VARIANTS, AnchorRecipe, Recipe, prese
 from napari_asmil.viewer.docks.base import add_row
 
 NORMALIZERS = {"nsf": "NSF", "softmax": "softmax", "entmax": "entmax"}
-RECORDS = {"held-out": "held-out slides and a few others", "all": "all slides"}
+RECORDS = {"held-out": "held-out + some", "all": "all slides"}
 
 
 class Number(QDoubleSpinBox):
@@ -117,7 +117,12 @@ class RecipeForm(QGroupBox):
         )
         add_row(form, "Anchor weight β", self.beta, "How hard the anchor pulls: weight of the KL in the loss")
         add_row(form, "Anchor momentum", self.momentum, "How slowly the anchor follows: its EMA factor per step")
-        add_row(form, "Record", self.record, "Whose attention is kept at every epoch; an open slide always is")
+        add_row(
+            form,
+            "Record",
+            self.record,
+            "Slides whose attention is kept: held-out ones and some others, or all; the open one always",
+        )
         add_row(form, "Seed", self.seed, "Of the weights and the order of the bags: the same seed, the same training")
         for field in (self.variant, self.preset, self.normalizer, self.record):
             field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

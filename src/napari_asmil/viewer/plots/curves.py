@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_asmil.viewer.plots.style import Palette, line_pen
 
-AXIS_WIDTH = 52
+AXIS_WIDTH = 62
 """Of the left axis in px, so that stacked panels share their epochs."""
 HEIGHT = 140
 """Of a plot in px: JSD and concentration must be in sight together."""
@@ -167,7 +167,7 @@ class CurvePanel(QWidget):
 
     def _fit(self) -> None:
         last = max((len(curve.y) for curve in self._series), default=1) - 1
-        self.plot.setXRange(0, max(1, last), padding=0.02)
+        self.plot.setXRange(0, max(1, last), padding=0.03)
         self.cursor.setBounds((0, max(0, last)))
         self.cursor.setValue(self._epoch)
         drawn = [self._drawn(curve.y) for curve in self._series]
