@@ -44,7 +44,7 @@ def test_dock_titles_begin_with_a_verb_and_are_found_in_the_layers_menu(manifest
 
 
 def test_docks_open_by_their_names(make_napari_viewer: Callable[..., Any]) -> None:
-    viewer = make_napari_viewer()
+    viewer = make_napari_viewer(show=True)  # its fixture fails when a shown window is kept alive
     for title in ("Open slide and bags", "Explore attention"):
         _, dock = viewer.window.add_plugin_dock_widget("napari-asmil", title)
         assert dock.controller is Controller.of(viewer)

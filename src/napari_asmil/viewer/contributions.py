@@ -6,13 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import napari
+from napari.utils import progress
 from napari.viewer import Viewer
 
 from napari_asmil.runs import MapView, Run, open_run
-from napari_asmil.viewer import layers
+from napari_asmil.viewer import layers, sample
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.export import ask_and_export
 from napari_asmil.viewer.follow import first_slide
+from napari_asmil.viewer.window import EXPLORE, open_docks
 
 
 def get_run_reader(path: str | list[str]) -> Callable[[str | list[str]], list[layers.LayerData]] | None:
@@ -24,13 +26,35 @@ def get_run_reader(path: str | list[str]) -> Callable[[str | list[str]], list[la
 def read_runs(path: str | list[str]) -> list[layers.LayerData]:
     """Layers of the first run's first slide: picture, map and contours; further runs are opened beside it."""
     runs = [open_run(p) for p in ([path] if isinstance(path, str) else path)]
-    viewer = napari.current_viewer()
-    if viewer is not None:
-        controller = Controller.of(viewer)
-        controller.clear()
+    controller = _make_room()
+    if controller is not None:
         for run in runs[1:]:
             controller.add_run(run.path)
     return layers_of(runs[0])
+
+
+def open_demo() -> list[layers.LayerData]:
+    """A drawn slide with tumour foci, and a small model's attention on it after each epoch; bags to train on."""
+    folder = sample.sample_folder()
+    cohort = sample.make_cohort(folder)
+    run = folder / "runs" / f"{sample.VARIANT}.asmil"
+    for _ in progress(sample.train(cohort, run), desc="Training the sample"):
+        pass
+    controller = _make_room()
+    if controller is not None:
+        controller.set_cohort(cohort)
+    return layers_of(open_run(run))
+
+
+def _make_room() -> Controller | None:
+    """Take our layers away and open the dock that holds the legend; None where there is no window."""
+    viewer = napari.current_viewer()
+    if viewer is None:
+        return None
+    controller = Controller.of(viewer)
+    controller.clear()
+    open_docks(viewer, EXPLORE)
+    return controller
 
 
 def layers_of(run: Run) -> list[layers.LayerData]:

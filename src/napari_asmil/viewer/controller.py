@@ -57,7 +57,7 @@ class Controller:
 
     def __init__(self, viewer: Any) -> None:
         self._viewer = ref(viewer)
-        self._window: Any = None
+        self._has_window = False
         self._epoch = 0
         self.cohort: Cohort | None = None
         self.locked = True
@@ -286,8 +286,8 @@ class Controller:
 
     def live_in(self, window: Any) -> None:
         """Know the window, so that the end of the window is the end of the job."""
-        if self._window is None:
-            self._window = window
+        if not self._has_window:
+            self._has_window = True
             window.destroyed.connect(self.close)
 
     def close(self) -> None:

@@ -29,13 +29,13 @@ def show(paths: Sequence[Path]) -> None:
     found = find_runs(paths)
     viewer = napari.Viewer()
     open_runs(Controller.of(viewer), found, side_by_side=True)
-    open_docks(viewer)
+    open_docks(viewer, DYNAMICS, EXPLORE)
     napari.run()
 
 
-def open_docks(viewer: Any) -> None:
-    """Open the docks that read runs, one behind the other."""
-    for at, name in enumerate((DYNAMICS, EXPLORE)):
+def open_docks(viewer: Any, *names: str) -> None:
+    """Open docks of ours, one behind the other; the last is in front. One that is open stays as it is."""
+    for at, name in enumerate(names):
         viewer.window.add_plugin_dock_widget(PLUGIN, name, tabify=at > 0)
 
 

@@ -1,0 +1,54 @@
+"""The sample: the demo's cohort, pictures of two of its slides, and one short training to look at."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from napari_asmil.bags import Bag, Cohort
+from napari_asmil.events import Event
+
+PICTURED = ("test-001", "test-002")
+"""Slides that get a picture: one with tumour, one without."""
+VARIANT = "abmil"
+"""Trained without an anchor: its attention is seen to collapse, which is what the anchors are for."""
+
+
+def sample_folder() -> Path:
+    """A new folder for one opening of the sample."""
+    return Path(tempfile.mkdtemp(prefix="napari-asmil-sample-"))
+
+
+def make_cohort(folder: Path) -> Cohort:
+    """The demo's cohort; the pictured slides know their picture and contours in `folder`."""
+    from napari_asmil.demo.pictures import write_contours, write_slide
+    from napari_asmil.demo.world import make_world
+
+    world = make_world(0)
+    files: dict[str, tuple[Path, Path | None]] = {}
+    for name in PICTURED:
+        place = world.places[name]
+        slide, contours = folder / f"{name}.ome.tif", folder / f"{name}.geojson"
+        write_slide(slide, place, np.random.default_rng(0))
+        if place.foci:
+            write_contours(contours, place)
+        files[name] = slide, contours if place.foci else None
+    return replace(world.cohort, bags=tuple(_pictured(bag, files) for bag in world.cohort.bags))
+
+
+def _pictured(bag: Bag, files: dict[str, tuple[Path, Path | None]]) -> Bag:
+    if bag.slide_id not in files:
+        return bag
+    slide, contours = files[bag.slide_id]
+    return replace(bag, slide_path=slide, contours_path=contours)
+
+
+def train(cohort: Cohort, run: Path) -> Iterator[Event]:
+    """Train a small model; about three seconds of one core."""
+    from napari_asmil.training import fit, preset
+
+    return fit(cohort, preset("demo", VARIANT, record=PICTURED, watch=len(PICTURED)), run, device="cpu")
