@@ -68,5 +68,5 @@ class Blob:
 
     def outline(self, corners: int = 96) -> Floats:
         """Corners (x, y) around the origin, float64 (corners, 2)."""
-        angle = np.arange(corners) * (2 * np.pi / corners)
-        return self.edge(angle)[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+        angle = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+        return np.asarray(self.edge(angle)[:, None] * np.column_stack([np.cos(angle), np.sin(angle)]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from PIL import Image
 from napari_asmil.annotations import Contour, Contours, write_geojson
 from napari_asmil.demo.histology import Painter
 from napari_asmil.demo.world import ENCODER, MPP, Place
+from napari_asmil.render.files import complete
 
 BLOCK = 256
 SMALLEST = 512
@@ -24,7 +24,6 @@ def write_slide(path: Path, place: Place, rng: np.random.Generator) -> None:
     levels = [Painter(place, rng).paint()]
     while max(levels[-1].shape) > SMALLEST:
         levels.append(_halved(levels[-1]))
-    half = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     options = {"tile": (BLOCK, BLOCK), "photometric": "rgb", "compression": "jpeg", "compressionargs": {"level": 88}}
     described = {
         "axes": "YXS",
@@ -33,14 +32,10 @@ def write_slide(path: Path, place: Place, rng: np.random.Generator) -> None:
         **{f"PhysicalSize{axis}": MPP for axis in "XY"},
         **{f"PhysicalSize{axis}Unit": "µm" for axis in "XY"},
     }
-    try:
-        with tifffile.TiffWriter(half, ome=True) as file:
-            file.write(levels[0], subifds=len(levels) - 1, metadata=described, **options)
-            for level in levels[1:]:
-                file.write(level, subfiletype=1, **options)
-        os.replace(half, path)
-    finally:
-        half.unlink(missing_ok=True)
+    with complete(path, ".tif") as partial, tifffile.TiffWriter(partial, ome=True) as file:
+        file.write(levels[0], subifds=len(levels) - 1, metadata=described, **options)
+        for level in levels[1:]:
+            file.write(level, subfiletype=1, **options)
 
 
 def write_contours(path: Path, place: Place) -> None:

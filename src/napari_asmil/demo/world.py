@@ -132,12 +132,12 @@ class _Layout:
         x, y = centre[int(fits.argmax())]
         reach = float(np.hypot(*shape.T).max()) + 0.6
         self.free &= (self.at[:, None] - y) ** 2 + (self.at - x) ** 2 > reach**2
-        return np.round((shape + np.array([x, y])) * TILE, 2)
+        return np.asarray(np.round((shape + np.array([x, y])) * TILE, 2))
 
 
 def _split(rng: np.random.Generator, area: float, most: int) -> Floats:
     """One to `most` areas that add up to `area`, none needlessly small."""
-    parts = int(min(rng.integers(1, most + 1), max(1, area // _LEAST_AREA)))
+    parts = min(int(rng.integers(1, most + 1)), max(1, int(area / _LEAST_AREA)))
     weights = rng.uniform(0.6, 1.0, parts)
     return np.asarray(area * weights / weights.sum())
 
@@ -238,7 +238,8 @@ def make_world(seed: int = 0) -> World:
     splits: dict[str, Split] = {}
     sizes: tuple[tuple[Split, int], ...] = (("train", _TRAIN), ("test", _TEST))
     for split, count in sizes:
-        flipped = _FLIPPED * count / 2 if split == "train" else 0
+        wrong = _FLIPPED * count if split == "train" else 0
+        flipped = {i + side for side in (0, 1) for i in rng.choice(range(0, count, 2), round(wrong / 2), replace=False)}
         for i in range(count):
             slide_id, positive = f"{split}-{i + 1:03d}", i % 2 == 0
             place = _draw_place(rng, slide_id, positive)
@@ -254,6 +255,6 @@ def make_world(seed: int = 0) -> World:
                 )
             )
             places[slide_id] = place
-            labels[slide_id] = int(positive != (i // 2 < flipped))
+            labels[slide_id] = int(positive != (i in flipped))
             splits[slide_id] = split
     return World(Cohort(tuple(bags), labels, CLASS_NAMES, splits, None), places)
