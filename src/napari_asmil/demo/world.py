@@ -88,7 +88,7 @@ def tissue(outline: SmoothField, across: int, y: Floats, x: Floats) -> Floats:
     """Positive inside the tissue, negative on glass, on the lattice of `y` and `x` in tiles."""
     middle, half = across / 2, across / 2 - MARGIN
     v, u = np.abs(y[:, None] - middle) / half, np.abs(x - middle) / half
-    return np.asarray(0.89 - (u**2.5 + v**2.5) ** 0.4 + 0.08 * outline(y, x).clip(-2.2, 2.2))
+    return np.asarray(0.90 - (u**2.5 + v**2.5) ** 0.4 + 0.08 * outline(y, x).clip(-2.2, 2.2))
 
 
 def steps(across: int, per_tile: int) -> Floats:
@@ -143,39 +143,46 @@ def _split(rng: np.random.Generator, area: float, most: int) -> Floats:
 
 
 def _draw_place(rng: np.random.Generator, slide_id: str, positive: bool) -> Place:
-    """Draw until every shape fits, and tumour and mimic cover their share of the tiles."""
+    """Draw how much tumour and mimic there is, then slides until one has it."""
+    tumour_share = np.exp(rng.uniform(*np.log(_FOCI_SHARE))) if positive else 0.0
+    mimic_share = rng.uniform(*_MIMIC_SHARE)
     while True:
-        side = int(rng.integers(14, 24))
-        across = side + 2 * MARGIN
+        across = int(rng.integers(14, 24)) + 2 * MARGIN
         outline = SmoothField.draw(rng, (), across, 1.6)
         kinds = SmoothField.draw(rng, (len(KINDS),), across, 1.0)
         layout = _Layout(rng, across, outline)
         rows, columns = np.nonzero(layout.cover >= 0.5)
         tiles = TileGrid(np.column_stack([columns, rows]) * TILE, TILE)
-        share = np.exp(rng.uniform(*np.log(_FOCI_SHARE))) if positive else 0.0
-        foci, tumour = _lay(layout, share, 3, tiles, _FOCI_SHARE)
-        mimics, mimic = _lay(layout, rng.uniform(*_MIMIC_SHARE), 2, tiles, _MIMIC_SHARE)
-        if mimics and (foci or not positive):
-            return Place(slide_id, across, outline, kinds, foci, mimics, tiles, tumour, mimic)
+        foci = _lay(layout, tiles, tumour_share, 3) if positive else _Laid.nothing(tiles)
+        mimics = _lay(layout, tiles, mimic_share, 2)
+        if foci is not None and mimics is not None:
+            return Place(slide_id, across, outline, kinds, foci.shapes, mimics.shapes, tiles, foci.share, mimics.share)
 
 
-def _lay(
-    layout: _Layout, share: float, most: int, tiles: TileGrid, limits: tuple[float, float]
-) -> tuple[tuple[Floats, ...], Floats]:
-    """Shapes that cover `share` of the tiles and each tile's share in them; no shapes when it cannot be done well.
+@dataclass(frozen=True, eq=False)
+class _Laid:
+    """Shapes, and the share of each tile inside them."""
 
-    Done well: all fit, each owns a tile, and the tiles owned are a share of all within `limits`.
-    """
-    nothing = (), np.zeros(len(tiles))
-    laid = [layout.lay(area) for area in _split(layout.rng, share * len(tiles), most)] if share else []
+    shapes: tuple[Floats, ...]
+    share: Floats
+
+    @classmethod
+    def nothing(cls, tiles: TileGrid) -> _Laid:
+        return cls((), np.zeros(len(tiles)))
+
+
+def _lay(layout: _Layout, tiles: TileGrid, share: float, most: int) -> _Laid | None:
+    """Shapes that own `share` of the tiles, within 15 % or one tile, and each at least one; None when they do not."""
+    wanted = share * len(tiles)
+    laid = [layout.lay(area) for area in _split(layout.rng, wanted, most)]
     shapes = tuple(shape for shape in laid if shape is not None)
-    if not shapes or len(shapes) < len(laid):
-        return nothing
+    if len(shapes) < len(laid):
+        return None
     parts = np.array([tile_share(shape, tiles) for shape in shapes])
     owned = (parts >= TUMOUR).sum(axis=1)
-    if owned.min() < 1 or not limits[0] <= owned.sum() / len(tiles) <= limits[1]:
-        return nothing
-    return shapes, parts.sum(axis=0)
+    if owned.min() < 1 or abs(owned.sum() - wanted) > max(1.0, 0.15 * wanted):
+        return None
+    return _Laid(shapes, parts.sum(axis=0))
 
 
 @dataclass(frozen=True, eq=False)
