@@ -9,6 +9,7 @@ import napari
 from napari.utils import progress
 from napari.viewer import Viewer
 
+from napari_asmil.events import EpochDone
 from napari_asmil.runs import MapView, Run, open_run
 from napari_asmil.viewer import layers, sample
 from napari_asmil.viewer.controller import Controller
@@ -38,8 +39,9 @@ def open_demo() -> list[layers.LayerData]:
     folder = sample.sample_folder()
     cohort = sample.make_cohort(folder)
     run = folder / "runs" / f"{sample.VARIANT}.asmil"
-    for _ in progress(sample.train(cohort, run), desc="Training the sample"):
-        pass
+    with progress(total=sample.EPOCHS, desc="Training the sample") as bar:
+        for event in sample.train(cohort, run):
+            bar.update(int(isinstance(event, EpochDone)))
     controller = _make_room()
     if controller is not None:
         controller.set_cohort(cohort)

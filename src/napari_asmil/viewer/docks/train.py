@@ -153,16 +153,21 @@ class TrainDock(Dock):
         cohort = self.controller.cohort
         lines = ["No bags yet."] if cohort is None else cohort.describe()
         self.cohort_words.setText("\n".join(lines))
-        self._on_recipe()
         self._on_current()
 
     def _on_recipe(self) -> None:
-        cohort = self.controller.cohort
-        source = None if cohort is None or not cohort.bags else cohort.bags[0].source
-        if source is not None:
+        folder = self._runs_folder()
+        if folder is not None:
             name = f"{self.form.variant.currentData()}-{self.form.preset.currentText()}-seed{self.form.seed.value()}"
-            self._suggest(self.out, source.parent / "runs" / f"{name}.asmil")
+            self._suggest(self.out, folder / f"{name}.asmil")
         self._on_out()
+
+    def _runs_folder(self) -> Path | None:
+        """Where a new run may go: into the folder of the bags, or beside the run that is shown."""
+        cohort, current = self.controller.cohort, self.controller.current
+        if cohort is not None and cohort.bags and cohort.bags[0].source is not None:
+            return cohort.bags[0].source.parent / "runs"
+        return None if current is None else current[0].path.parent
 
     def _on_out(self) -> None:
         words = "" if self.out.path is None else prospect(self.out.path, self.form.epochs.value())
@@ -172,6 +177,7 @@ class TrainDock(Dock):
     def _on_current(self) -> None:
         if self.controller.current is not None:
             self._suggest(self.trained, self.controller.current[0].path)
+        self._on_recipe()
         self._on_trained()
 
     def _on_trained(self) -> None:
