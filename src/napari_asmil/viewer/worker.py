@@ -15,6 +15,7 @@ from napari.qt.threading import thread_worker
 from superqt.utils import GeneratorWorker
 
 from napari_asmil.events import BatchDone, Event
+from napari_asmil.viewer.triton import load_triton_beside_mesa
 
 MakeEvents = Callable[[threading.Event], Iterator[Event]]
 """Takes the event that asks to stop and returns a job's events; called in the worker thread."""
@@ -62,6 +63,7 @@ def make_worker(make_events: MakeEvents, title: str) -> Worker:
     """Make a worker that napari's closing dialog calls `title`."""
 
     def work() -> Iterator[Event]:
+        load_triton_beside_mesa()
         yield from _until_stopped(make_events(worker.stop), worker.stop, worker.going)
 
     work.__qualname__ = title
