@@ -107,6 +107,12 @@ def test_a_map_that_flatters_is_named(tmp_path: Path, kind: str, word: str) -> N
     assert (f"{word} MAPS on 1 of 1" in of_cohort) if word else of_cohort == ""
 
 
+def test_no_map_is_read_to_find_that_it_is_honest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = open_run(write_shaped(tmp_path / "a.asmil", shaped("honest"), shaped("honest")))
+    monkeypatch.setattr(run, "attention", None)
+    assert warning(run, 1, "s0") == ""
+
+
 # ---- the dock -------------------------------------------------------------------------------------
 
 

@@ -107,13 +107,14 @@ def warning(run: Run, epoch: int, slide_id: str | None) -> str:
     """Say that the map as stored is flat or collapsed at an epoch, or on how many recorded slides it is; else ""."""
     if epoch >= run.n_epochs:
         return ""
-    if slide_id is not None:
-        if slide_id not in {s.slide_id for s in run.slides}:
-            return ""
-        return verdict(probabilities(run.attention(epoch, slide_id)))
     tiles = np.array([s.n_tiles for s in run.slides])
     flat = (run.scalars("effective_share")[epoch] >= FLAT) & (tiles >= FLAT_TILES)
     collapsed = (run.scalars("normalized_entropy")[epoch] < COLLAPSED) & (tiles > 1)
+    if slide_id is not None:
+        named = next((s.index for s in run.slides if s.slide_id == slide_id), None)
+        if named is None or not (flat | collapsed)[named]:
+            return ""
+        return verdict(probabilities(run.attention(epoch, slide_id)))
     said = []
     if flat.any():
         said.append(f"FLAT MAPS on {flat.sum()} of {len(tiles)} recorded slides: a low JSD says nothing there.")
