@@ -24,7 +24,7 @@ def tissue_like(count: int, edge: int, seed: int = 0) -> NDArray[np.uint8]:
     return np.clip(smooth @ inks + rng.normal(0, 3, (count, edge, edge, 3)), 0, 255).astype(np.uint8)
 
 
-def patterns_of(grey: NDArray[np.uint8]) -> list[float]:
+def patterns_of(grey: NDArray[np.int64]) -> list[float]:
     histogram = [0.0] * 10
     edge = len(grey)
     for y in range(1, edge - 1):
@@ -50,7 +50,7 @@ def one_by_one(tile: NDArray[np.uint8]) -> list[float]:
     found += [stains[inside, k].mean() - stains[~inside, k].mean() for k in range(3)]
     for texture in (sobel(grey), sobel(stains[..., 0]), np.abs(gaussian_laplace(grey, 1.5))):
         found += [texture.mean(), texture.std()]
-    found += patterns_of(np.rint(grey * 255).astype(np.uint8))
+    found += patterns_of(tile.astype(int) @ (2125, 7154, 721))
     found += [np.corrcoef(rgb[..., 0].ravel(), rgb[..., 2].ravel())[0, 1]]
     found += [(grey < 0.45).mean(), (grey > 0.85).mean(), skew(grey, axis=None), grey[inside].std()]
     return found

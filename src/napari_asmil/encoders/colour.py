@@ -98,7 +98,7 @@ def _encode(tiles: NDArray[np.uint8]) -> Values:
     columns += [_mean(_part(stain, disc)) - _mean(_part(stain, ~disc)) for stain in stains]
     for texture in (_sobel(grey), _sobel(stains[0]), _abs_log(grey)):
         columns += [_mean(texture), _sd(texture)]
-    columns += list(_lbp_histogram(np.rint(grey * 255).astype(np.uint8)).T)
+    columns += list(_lbp_histogram(_exact_grey(planes)).T)
     columns += [
         _correlation(rgb[0], rgb[2]),
         _mean((grey < DARK).astype(np.float32)),
@@ -159,7 +159,13 @@ def _abs_log(values: Values) -> Values:
     return np.asarray(np.abs(second[0] + second[1]))
 
 
-def _lbp_histogram(grey: NDArray[np.uint8]) -> Values:
+def _exact_grey(planes: NDArray[np.uint8]) -> NDArray[np.int32]:
+    """The luminance of `skimage.color.rgb2gray` times 2 550 000, exact: rounding would make ties into patterns."""
+    red, green, blue = planes.astype(np.int32)
+    return np.asarray(2125 * red + 7154 * green + 721 * blue)
+
+
+def _lbp_histogram(grey: NDArray[np.int32]) -> Values:
     """Share of each riu2 pattern among the pixels that have all eight neighbours, float32 (N, 10)."""
     count, edge = grey.shape[:2]
     centre = grey[:, 1:-1, 1:-1]
