@@ -1,0 +1,141 @@
+"""A cross-validation's report as plain text: a table, the floors beside it, and what they mean in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from napari_asmil.analysis.dynamics import FLAT
+from napari_asmil.training.floors import Floors, NumberFloor
+from napari_asmil.training.report import MethodResult, Report
+
+LEAK = 0.75
+"""Bag AUC on permuted labels above which chance is no longer an explanation."""
+
+COLUMNS = (
+    "method",
+    "bag AUC (sd)",
+    "accuracy",
+    "macro F1",
+    "tile AUC",
+    "gain (bags won)",
+    "AP",
+    "entropy +/-",
+    "JSD bits",
+    "JSD ratio",
+)
+LEGEND = """\
+bag AUC, accuracy, macro F1: test bags, mean over folds (sd over folds). tile AUC, AP: attention against tile truth,
+mean over bags. gain: tile AUC minus that of the same model without anchor, on the same bags. entropy: normalised,
+bags with / without tumour; 1 is a flat map. JSD: mean over test bags and epochs; ratio: to the same model without
+anchor. A small JSD is worth something only beside an entropy below 1."""
+
+
+def as_text(report: Report) -> str:
+    """The report as text."""
+    first = report.methods[0]
+    heading = (
+        f"Cross-validation: {len(first.bag_auc)} folds, last epoch ({first.epochs}) of each, {first.bags} test bags,"
+        f" {len(first.tile_auc)} of them with both tumour tiles and others."
+    )
+    rows = [_row(method) for method in report.methods]
+    parts = [heading, _columns([COLUMNS, *rows]), LEGEND]
+    if report.floors is not None:
+        parts += ["Floors, on the same bags and folds", _columns(list(_floor_rows(report.floors, report.permuted)))]
+    return "\n\n".join([*parts, "\n".join(f"* {sentence}" for sentence in sentences(report))])
+
+
+def _row(method: MethodResult) -> tuple[str, ...]:
+    mean, pair = method.means, method.paired
+    return (
+        method.label,
+        f"{mean['bag_auc']:.3f} ({np.std(method.bag_auc):.3f})",
+        _number(mean["accuracy"]),
+        _number(mean["macro_f1"]),
+        _number(mean["tile_auc"]),
+        "-" if pair is None else f"{pair.tile_auc_gain:+.3f} ({pair.bags_won:.0%})",
+        _number(mean["average_precision"]),
+        f"{_number(method.entropy_positive)} / {_number(method.entropy_negative)}",
+        f"{method.jsd_bits:.5f}",
+        "-" if pair is None else f"{pair.jsd_ratio:.3f}",
+    )
+
+
+def _number(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.3f}"
+
+
+def _columns(rows: Sequence[tuple[str, ...]]) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for first, *rest in rows:
+        cells = [cell.rjust(width) for cell, width in zip(rest, widths[1:], strict=True)]
+        lines.append("  ".join([first.ljust(widths[0]), *cells]).rstrip())
+    return "\n".join(lines)
+
+
+def _floor_rows(floors: Floors, permuted: list[float] | None) -> Iterator[tuple[str, ...]]:
+    yield ("", "bag AUC (sd)", "tile AUC", "AP")
+    for pooling, aucs in floors.pooled.items():
+        yield (
+            f"logistic regression on pooled features: {pooling}",
+            f"{np.mean(aucs):.3f} ({np.std(aucs):.3f})",
+            "-",
+            "-",
+        )
+    for what, number in (
+        ("one number per tile", floors.named),
+        ("best single number, picked by the truth", floors.best),
+    ):
+        if number is not None:
+            yield (f"{what}: {number.label}", "-", _number(number.tile_auc), _number(number.average_precision))
+    if floors.prevalence is not None:
+        yield ("a blind map", "-", "0.500", _number(floors.prevalence))
+    if permuted is not None:
+        yield ("first method on permuted bag labels", f"{np.mean(permuted):.3f} ({np.std(permuted):.3f})", "-", "-")
+
+
+def sentences(report: Report) -> Iterator[str]:
+    """What must be said beside the numbers."""
+    floors = report.floors
+    if floors is not None:
+        number = max((one for one in (floors.named, floors.best) if one is not None), key=_tile_auc, default=None)
+        if number is not None:
+            yield _against_number(report.methods, number)
+        yield _against_pooling(report.methods, floors)
+    if report.permuted is not None:
+        mean = float(np.mean(report.permuted))
+        chance = "near chance: no sign of a leak" if mean <= LEAK else "too much for chance: something leaks"
+        yield f"On permuted bag labels the bag AUC is {mean:.3f}, {chance}."
+    for method in report.methods:
+        if method.effective_share >= FLAT:
+            yield f"The maps of {method.label} are flat (effective tiles / M {method.effective_share:.3f})."
+    if not report.patient_disjoint:
+        yield "The folds are not known to be patient-disjoint: all bag AUCs are optimistic for new patients."
+
+
+def _tile_auc(number: NumberFloor) -> float:
+    return number.tile_auc
+
+
+def _against_number(methods: Sequence[MethodResult], number: NumberFloor) -> str:
+    beaten = [method for method in methods if method.means["tile_auc"] <= number.tile_auc]
+    one = f"A single number per tile ({number.label}) has tile AUC {number.tile_auc:.3f}"
+    if not beaten:
+        return f"{one}; every attention map is above it."
+    names = ", ".join(f"{method.label} {method.means['tile_auc']:.3f}" for method in beaten)
+    whose = "every attention map" if len(beaten) == len(methods) else "the attention"
+    return f"{one} and beats {whose} ({names}): such a map is no evidence that the model found the tumour."
+
+
+def _against_pooling(methods: Sequence[MethodResult], floors: Floors) -> str:
+    pooling, aucs = max(floors.pooled.items(), key=lambda item: float(np.mean(item[1])))
+    floor = float(np.mean(aucs))
+    best = max(methods, key=lambda method: method.means["bag_auc"])
+    mine = best.means["bag_auc"]
+    verdict = "no better" if mine <= floor else f"{mine - floor:.3f} better"
+    return (
+        f"Logistic regression on pooled features ({pooling}) has bag AUC {floor:.3f}; the best model here"
+        f" ({best.label}, {mine:.3f}) is {verdict}."
+    )
