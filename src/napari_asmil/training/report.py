@@ -166,7 +166,7 @@ def _bag_numbers(run: Run) -> tuple[float, float, float]:
 
 
 def _last(run: Run, name: str) -> NDArray[np.float64]:
-    return run.scalars(name)[-1]
+    return np.asarray(run.scalars(name)[-1])
 
 
 def _result(name: str, runs: Sequence[Run]) -> MethodResult:
