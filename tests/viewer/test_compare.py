@@ -69,6 +69,7 @@ def test_another_transform_is_shown_in_all_panes(controller: Controller) -> None
     enter(controller)
     controller.comparison.show("percentile")
     assert {tuple(layer.contrast_limits) for layer in controller.comparison.maps} == {(0, 100)}
+    assert [layer.name[0] for layer in controller.comparison.maps] == ["1", "2", "3"]
 
 
 def test_colours_changed_in_one_pane_change_in_all(controller: Controller) -> None:

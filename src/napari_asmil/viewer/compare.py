@@ -143,7 +143,7 @@ class Comparison:
         made = [layers.make(entry[:3], **entry[3]) for entry in data if entry is not None]
         for layer in made:
             layers.entry(layer)["cell"] = at
-            layer.name = f"{at + 1} {layer.name}"
+            layer.name = layers.pane_name(at, layer.name)
             layer.name_overlay.visible = layers.entry(layer)["kind"] == "map"
             layer.name_overlay.font_size = layers.FONT_SIZE
         return made

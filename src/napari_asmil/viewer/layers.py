@@ -25,6 +25,8 @@ CONTOUR_WIDTH = 2.0
 
 FONT_SIZE = 8
 """Of what we write on the canvas."""
+BAR_SIZE = (16.0, 120.0)
+"""Width and height of the colour bar on the canvas in screen px."""
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -99,7 +101,7 @@ def contours_data(contours: Contours) -> LayerData:
         contours.segments(),
         {
             "ndim": 2,
-            "name": "contours" if contours.path is None else contours.path.stem,
+            "name": "contours" if contours.path is None else f"{slide_name(contours.path)} contours",
             "vector_style": "line",
             "edge_color": CONTOUR_COLOR,
             "edge_width": CONTOUR_WIDTH,
@@ -115,6 +117,7 @@ def contours_data(contours: Contours) -> LayerData:
 def show_colour_bar(layer: Any, visible: bool = True) -> None:
     """Show the colour bar of a map on the canvas."""
     layer.colorbar.font_size = FONT_SIZE
+    layer.colorbar.size = BAR_SIZE
     layer.colorbar.visible = visible
 
 
@@ -128,8 +131,13 @@ def redraw(layer: Any) -> None:
     """Show a map layer's view again after it was given another source or transform; nothing is copied."""
     layer.refresh(extent=False)
     facts = _map_facts(layer.data)
-    layer.name = facts["name"]
+    layer.name = pane_name(entry(layer).get("cell"), facts["name"])
     entry(layer).update(facts["metadata"][KEY])
+
+
+def pane_name(cell: int | None, name: str) -> str:
+    """The name of a layer, with the number of its pane where it is in one."""
+    return name if cell is None else f"{cell + 1} {name}"
 
 
 def show_view(layer: Any, view: MapView) -> None:

@@ -41,6 +41,7 @@ def short(facts: Mapping[str, str]) -> dict[str, str]:
     if "epoch" not in facts:
         return {"run": facts["run"]}
     truth = [f"{name} {facts[name]}" for name in ("label", "prediction") if name in facts]
+    note = {"note": facts["note"]} if facts.get("note") else {}
     return {
         "run": f"{facts['run']} · {facts['method']}",
         "slide": "; ".join([facts["slide"], *truth]),
@@ -52,6 +53,7 @@ def short(facts: Mapping[str, str]) -> dict[str, str]:
         "entropy": f"{facts['normalised entropy']} of 1 (normalised)",
         "top 1 %": facts["top 1 %"],
         "JSD": facts["JSD"],
+        **note,
     }
 
 

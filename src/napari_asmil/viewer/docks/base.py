@@ -44,7 +44,6 @@ class Dock(QScrollArea):
         self.setWidgetResizable(True)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setMinimumWidth(MIN_WIDTH)
 
     def minimumSizeHint(self) -> QSize:
         """As wide as the rows need, so that none is cut off."""

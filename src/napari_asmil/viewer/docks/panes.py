@@ -36,6 +36,7 @@ class Panes(QGroupBox):
     def _lay_out(self) -> None:
         self.list.setToolTip("Maps that are compared, each with its effective tiles while panes are shown")
         self.list.setWordWrap(True)
+        self.list.setSpacing(2)
         self.list.setFixedHeight(LINES * 2 * self.fontMetrics().height())
         self.add.setToolTip("Put the map that is shown now (run, normaliser, row) on the list")
         self.remove.setToolTip("Take the selected map off the list")
