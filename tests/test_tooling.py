@@ -86,6 +86,15 @@ def test_the_wheel_holds_the_manifest_the_type_marker_and_every_module(tmp_path)
     assert packed >= modules | {"napari_asmil/napari.yaml", "napari_asmil/py.typed"}
 
 
+@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", *(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))])
+def test_every_link_within_the_repository_leads_somewhere(page):
+    text = (ROOT / page).read_text()
+    links = re.findall(r"\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"", text)
+    targets = {(markdown or html).partition("#")[0] for markdown, html in links}
+    inner = {target for target in targets if target and not target.startswith(("http:", "https:"))}
+    assert {target for target in inner if not (ROOT / page).parent.joinpath(target).exists()} == set()
+
+
 @pytest.fixture(scope="module")
 def tracked() -> list[Path]:
     if not (ROOT / ".git").exists():
