@@ -7,8 +7,6 @@ from torch import Tensor, nn
 
 from napari_asmil.mil.base import AttentionMIL, Scorer
 
-LABEL = "ABMIL"
-
 
 class GatedScorer(Scorer):
     """h = relu(W x);  z = w . (tanh(V h) * sigmoid(U h)) + b."""

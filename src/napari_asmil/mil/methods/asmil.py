@@ -4,6 +4,9 @@ One pre-norm encoder block on [tiles; FEAT] of which only the FEAT outputs are k
 rows are never used then, so the block is exactly cross-attention from the N FEAT tokens to the M tiles, and
 each token's query can be folded into the key projection: ``z = h (W_k^T q) + q . b_k`` (the constant matters,
 NSF is not shift-invariant). Keys and values of tiles are never formed.
+
+Queries and keys start as Xavier with zero bias (as torch's own multi-head attention does), so that scores
+start with a standard deviation near 1: from smaller scores the model may stay on the plateau of uniform maps.
 """
 
 from __future__ import annotations
@@ -16,8 +19,6 @@ from torch.nn import functional
 
 from napari_asmil.errors import InputError
 from napari_asmil.mil.base import AttentionMIL, Scorer
-
-LABEL = "ASMIL"
 
 
 class TokenScorer(Scorer):
@@ -34,6 +35,9 @@ class TokenScorer(Scorer):
         self.tokens = nn.Parameter(torch.randn(tokens, dim) * 0.02)
         self.query = nn.Linear(dim, dim)
         self.key = nn.Linear(dim, dim)
+        for layer in (self.query, self.key):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Tiles (M, D_in) to normalised h (M, D) and z (N H, M), token by token, heads within."""
