@@ -18,7 +18,7 @@ from napari_asmil.viewer.worker import MakeEvents, Worker, let_go_of_locals, mak
 
 logger = logging.getLogger(__name__)
 
-TICK_MS = 100
+TICK_MS = 200
 """How often progress is shown and napari's Cancel button is looked at."""
 
 
@@ -115,6 +115,7 @@ class Job:
     def _on_event(self, event: Event) -> None:
         if self._worker is None or self._worker.window_closed:
             return
+        self._worker.heard.set()
         self._tracker.hear(event)
         if isinstance(event, Started) and self.status.state is State.PREPARING:
             self._move("begin")

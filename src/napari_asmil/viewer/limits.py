@@ -64,7 +64,8 @@ def apply(layers: list[Any], epoch: int, *, locked: bool, shared: bool = False, 
         found = [(both, f"{words}, shared by all panes") for _, words in found]
     for layer, (limits, words) in zip(layers, found, strict=True):
         if not (unless_by_hand and by_hand(layer)):
-            layer.contrast_limits = limits
+            if tuple(layer.contrast_limits) != limits:  # the colour bar is drawn anew even for the same ones
+                layer.contrast_limits = limits
             entry(layer).update(limits=limits, limits_words=words)
 
 

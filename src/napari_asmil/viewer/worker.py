@@ -23,6 +23,9 @@ MakeEvents = Callable[[threading.Event], Iterator[Event]]
 GRACE = 2
 """Batches a generator may still tell of after it was asked to stop: the one at hand, and one it had not yet told."""
 
+PATIENCE_S = 0.1
+"""How long a batch waits for the window to have heard of the one before: a busy window is given the machine."""
+
 logger = logging.getLogger(__name__)
 
 # napari waits for workers when its event loop ends; a script that never ran the loop would abort in them
@@ -39,12 +42,15 @@ class Worker(GeneratorWorker[Event, None, None]):
         self.stop = threading.Event()
         self.going = threading.Event()
         self.going.set()
+        self.heard = threading.Event()
+        self.heard.set()
         self.window_closed = False
 
     def ask_to_stop(self) -> None:
         """Let the generator end after the batch at hand, paused or not."""
         self.stop.set()
         self.going.set()
+        self.heard.set()
 
     def quit(self) -> None:
         """Stop because the window closes; only napari calls this."""
@@ -64,7 +70,7 @@ def make_worker(make_events: MakeEvents, title: str) -> Worker:
 
     def work() -> Iterator[Event]:
         load_triton_beside_mesa()
-        yield from _until_stopped(make_events(worker.stop), worker.stop, worker.going)
+        yield from _until_stopped(make_events(worker.stop), worker)
 
     work.__qualname__ = title
     worker: Worker = thread_worker(work, worker_class=Worker, ignore_errors=True)()
@@ -72,16 +78,18 @@ def make_worker(make_events: MakeEvents, title: str) -> Worker:
     return worker
 
 
-def _until_stopped(events: Iterator[Event], stop: threading.Event, going: threading.Event) -> Iterator[Event]:
+def _until_stopped(events: Iterator[Event], worker: Worker) -> Iterator[Event]:
     """Pass events on, wait while paused, and close a generator that begins another batch after `stop`."""
     late = 0
     try:
         for event in events:
-            late += stop.is_set() and isinstance(event, BatchDone)
+            late += worker.stop.is_set() and isinstance(event, BatchDone)
             if late > GRACE:
                 return
+            worker.heard.wait(PATIENCE_S)
+            worker.heard.clear()
             yield event
-            going.wait()
+            worker.going.wait()
     finally:
         close = getattr(events, "close", None)
         if close is not None:

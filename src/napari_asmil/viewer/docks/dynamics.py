@@ -16,7 +16,7 @@ from napari_asmil.viewer.plots.stack import CurveStack
 from napari_asmil.viewer.quantities import CONCENTRATION, JSD, Quantity, losses, metrics, values, warning
 from napari_asmil.viewer.theme import palette_of
 
-DRAW_MS = 100
+DRAW_MS = 250
 """Curves of a run that grows are drawn at most this often."""
 WORDS_MS = 60
 """While the slider is dragged the words about the map are written at most this often."""
