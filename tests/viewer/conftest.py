@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+from napari.components import ViewerModel
 
 from napari_asmil.runs import EpochRecord, RunHeader, RunWriter, SlideHeader, SlideRecord
 
@@ -33,6 +34,12 @@ def no_worker_outlives_its_test() -> Iterator[None]:
 def viewer(make_napari_viewer_proxy: Callable[..., Any]) -> Any:
     """A real viewer as plugins are given it: no private attributes, main thread only."""
     return make_napari_viewer_proxy()
+
+
+@pytest.fixture
+def model(qapp: Any) -> ViewerModel:
+    """napari's viewer without its window: layers, dims, grid and camera are the real ones, and quick to make."""
+    return ViewerModel()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Panes side by side in the real window, and everything as it was afterwards."""
+"""Panes side by side, and everything as it was afterwards."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from tests.viewer.conftest import Pictured
 
 
 @pytest.fixture
-def controller(viewer: Any, pictured: Pictured) -> Controller:
-    controller = Controller.of(viewer)
+def controller(model: Any, pictured: Pictured) -> Controller:
+    controller = Controller.of(model)
     runs = [controller.add_run(path) for path in pictured.runs]
     controller.show_map(runs[0], "slide")
     controller.comparison.picked = [
@@ -32,23 +32,23 @@ def enter(controller: Controller) -> None:
     controller.comparison.enter(controller.comparison.picked, "slide", "m_alpha")
 
 
-def cell_layers(viewer: Any) -> list[tuple[int, str]]:
-    found = [layers.entry(layer) for layer in viewer.layers]
+def cell_layers(model: Any) -> list[tuple[int, str]]:
+    found = [layers.entry(layer) for layer in model.layers]
     return [(about["cell"], about["kind"]) for about in found if "cell" in about]
 
 
-def test_each_pane_has_slide_map_and_contours(viewer: Any, controller: Controller) -> None:
+def test_each_pane_has_slide_map_and_contours(model: Any, controller: Controller) -> None:
     enter(controller)
     kinds = ("slide", "map", "contours")
-    assert cell_layers(viewer) == [(cell, kind) for cell in range(3) for kind in kinds]
-    grid = viewer.canvas.grid
+    assert cell_layers(model) == [(cell, kind) for cell in range(3) for kind in kinds]
+    grid = model.canvas.grid
     assert grid.enabled
-    boxes = [inside for _, inside in grid.iter_viewboxes(viewer.layers) if inside]
-    visible = [tuple(i for i in box if viewer.layers[i].visible) for box in boxes]
+    boxes = [inside for _, inside in grid.iter_viewboxes(model.layers) if inside]
+    visible = [tuple(i for i in box if model.layers[i].visible) for box in boxes]
     assert [box for box in visible if box] == [(0, 1, 2), (3, 4, 5), (6, 7, 8)]
 
 
-def test_all_panes_follow_one_slider(viewer: Any, controller: Controller) -> None:
+def test_all_panes_follow_one_slider(model: Any, controller: Controller) -> None:
     enter(controller)
     controller.set_epoch(2)
     corner = controller.comparison.maps[0].data.raster.origin
@@ -79,29 +79,27 @@ def test_colours_changed_in_one_pane_change_in_all(controller: Controller) -> No
     assert {(layer.opacity, layer.colormap.name) for layer in controller.comparison.maps} == {(0.25, "magma")}
 
 
-def test_leaving_restores_layers_order_visibility_selection_grid_and_camera(
-    viewer: Any, controller: Controller
-) -> None:
-    points = viewer.add_points([[5.0, 5.0]], name="mine")
+def test_leaving_restores_layers_order_visibility_selection_grid_and_camera(model: Any, controller: Controller) -> None:
+    points = model.add_points([[5.0, 5.0]], name="mine")
     points.visible = False
-    viewer.layers.move(3, 1)
-    viewer.canvas.grid.shape = (3, 2)
-    viewer.layers.selection = {viewer.layers["mine"]}
-    viewer.scene.camera.zoom = 0.77
+    model.layers.move(3, 1)
+    model.canvas.grid.shape = (3, 2)
+    model.layers.selection = {model.layers["mine"]}
+    model.scene.camera.zoom = 0.77
 
     def state() -> tuple[Any, ...]:
         return (
-            [layer.name for layer in viewer.layers],
-            [layer.visible for layer in viewer.layers],
-            {layer.name for layer in viewer.layers.selection},
-            viewer.canvas.grid.model_dump(),
-            viewer.scene.camera.model_dump(),
+            [layer.name for layer in model.layers],
+            [layer.visible for layer in model.layers],
+            {layer.name for layer in model.layers.selection},
+            model.canvas.grid.model_dump(),
+            model.scene.camera.model_dump(),
         )
 
     before = state()
     enter(controller)
     assert state() != before
-    viewer.layers.move(0, 5)
+    model.layers.move(0, 5)
     controller.comparison.leave()
     assert state() == before
     assert controller.comparison.maps == []
@@ -109,17 +107,17 @@ def test_leaving_restores_layers_order_visibility_selection_grid_and_camera(
     controller.slide.read(0, 0, 4, 0, 4)
 
 
-def test_a_layer_deleted_meanwhile_does_not_come_back(viewer: Any, controller: Controller) -> None:
+def test_a_layer_deleted_meanwhile_does_not_come_back(model: Any, controller: Controller) -> None:
     enter(controller)
-    viewer.layers.remove(viewer.layers[1])
-    viewer.layers.remove(controller.stage.layer("contours"))
+    model.layers.remove(model.layers[1])
+    model.layers.remove(controller.stage.layer("contours"))
     controller.comparison.leave()
-    assert [layers.entry(layer)["kind"] for layer in viewer.layers] == ["slide", "map"]
+    assert [layers.entry(layer)["kind"] for layer in model.layers] == ["slide", "map"]
 
 
-def test_a_comparison_of_one_map_is_refused_and_changes_nothing(viewer: Any, controller: Controller) -> None:
-    names = [layer.name for layer in viewer.layers]
+def test_a_comparison_of_one_map_is_refused_and_changes_nothing(model: Any, controller: Controller) -> None:
+    names = [layer.name for layer in model.layers]
     with pytest.raises(InputError, match="2 to 4 panes"):
         controller.comparison.enter(controller.comparison.picked[:1], "slide", "m_alpha")
-    assert [layer.name for layer in viewer.layers] == names
-    assert not viewer.canvas.grid.enabled
+    assert [layer.name for layer in model.layers] == names
+    assert not model.canvas.grid.enabled

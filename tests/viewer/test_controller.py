@@ -1,4 +1,4 @@
-"""The controller in the real window: one map over epochs, the slider, and runs that grow."""
+"""The controller: one map over epochs, the slider, and runs that grow."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def test_a_viewer_and_its_proxy_have_one_controller(make_napari_viewer: Callable
     assert Controller.of(PublicOnlyProxy(real)) is Controller.of(PublicOnlyProxy(real)) is Controller.of(real)
 
 
-def test_a_map_is_one_lazy_layer_with_places_units_and_limits(viewer: Any, make_run: RunMaker) -> None:
-    controller = Controller.of(viewer)
+def test_a_map_is_one_lazy_layer_with_places_units_and_limits(model: Any, make_run: RunMaker) -> None:
+    controller = Controller.of(model)
     view = controller.show_map(controller.add_run(make_run()), "s0")
-    (layer,) = viewer.layers
+    (layer,) = model.layers
     assert layer.data is view
     assert layer.data.shape == (5, 5, 5)
     assert tuple(layer.axis_labels) == ("epoch", "y", "x")
@@ -49,41 +49,41 @@ def test_a_map_is_one_lazy_layer_with_places_units_and_limits(viewer: Any, make_
     assert layers.entry(layer)["label"] == view.label
 
 
-def test_the_slider_starts_at_the_newest_epoch_and_is_tied_both_ways(viewer: Any, make_run: RunMaker) -> None:
-    controller = Controller.of(viewer)
+def test_the_slider_starts_at_the_newest_epoch_and_is_tied_both_ways(model: Any, make_run: RunMaker) -> None:
+    controller = Controller.of(model)
     controller.show_map(controller.add_run(make_run()), "s0")
     assert controller.epoch == 4
     seen: list[int] = []
     controller.epoch_changed.connect(seen.append)
-    viewer.dims.set_current_step(0, 2)
+    model.dims.set_current_step(0, 2)
     controller.set_epoch(1)
     controller.set_epoch(1)
     controller.set_epoch(99)
     assert seen == [2, 1, 4]
-    assert viewer.dims.current_step[0] == 4
+    assert model.dims.current_step[0] == 4
 
 
-def test_a_run_that_grows_takes_the_slider_along_only_from_its_newest_epoch(viewer: Any, make_run: RunMaker) -> None:
+def test_a_run_that_grows_takes_the_slider_along_only_from_its_newest_epoch(model: Any, make_run: RunMaker) -> None:
     path = make_run(epochs=2, planned=8)
-    controller = Controller.of(viewer)
+    controller = Controller.of(model)
     run = controller.add_run(path)
     controller.show_map(run, "s0")
     grown: list[int] = []
     controller.run_grew.connect(lambda run: grown.append(run.n_epochs))
     commit(path)
     controller.follower.look()
-    assert (viewer.dims.nsteps[0], controller.epoch) == (4, 3)
+    assert (model.dims.nsteps[0], controller.epoch) == (4, 3)
     controller.set_epoch(1)
     commit(path, epochs=3)
     controller.follower.look()
-    assert (viewer.dims.nsteps[0], controller.epoch) == (7, 1)
+    assert (model.dims.nsteps[0], controller.epoch) == (7, 1)
     controller.follower.look()
     assert grown == [4, 7]
 
 
-def test_an_announced_epoch_of_an_unknown_run_opens_and_shows_it(viewer: Any, make_run: RunMaker, qtbot: Any) -> None:
+def test_an_announced_epoch_of_an_unknown_run_opens_and_shows_it(model: Any, make_run: RunMaker, qtbot: Any) -> None:
     path = make_run(epochs=1, planned=8)
-    controller = Controller.of(viewer)
+    controller = Controller.of(model)
     controller.on_event(EpochDone(path, 1, 8, 0.1))
     qtbot.waitUntil(lambda: controller.map is not None, timeout=3000)
     assert controller.current == (controller.find_run(path), "s0")
@@ -93,22 +93,22 @@ def test_an_announced_epoch_of_an_unknown_run_opens_and_shows_it(viewer: Any, ma
 
 
 def test_another_process_that_writes_is_followed_without_being_announced(
-    viewer: Any, make_run: RunMaker, qtbot: Any
+    model: Any, make_run: RunMaker, qtbot: Any
 ) -> None:
     path = make_run(epochs=1, planned=8)
-    controller = Controller.of(viewer)
+    controller = Controller.of(model)
     controller.show_map(controller.add_run(path), "s0")
     commit(path)
-    qtbot.waitUntil(lambda: viewer.dims.nsteps[0] == 3, timeout=5000)
+    qtbot.waitUntil(lambda: model.dims.nsteps[0] == 3, timeout=5000)
 
 
 def test_another_normaliser_keeps_layer_place_and_data_and_reads_one_row(
-    viewer: Any, make_run: RunMaker, monkeypatch: pytest.MonkeyPatch
+    model: Any, make_run: RunMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    controller = Controller.of(viewer)
+    controller = Controller.of(model)
     run = controller.add_run(make_run(epochs=9))
     view = controller.show_map(run, "s0")
-    (layer,) = viewer.layers
+    (layer,) = model.layers
     controller.set_locked(False)
     controller.set_epoch(3)
     read: list[int] = []
@@ -120,7 +120,7 @@ def test_another_normaliser_keeps_layer_place_and_data_and_reads_one_row(
 
     monkeypatch.setattr(type(run), "scores", counted)
     controller.show_map(run, "s0", Source(Normalizer("nsf", temperature=2.0)))
-    assert len(viewer.layers) == 1
+    assert len(model.layers) == 1
     assert layer.data is view
     assert set(read) == {3}
     assert controller.epoch == 3
@@ -128,10 +128,10 @@ def test_another_normaliser_keeps_layer_place_and_data_and_reads_one_row(
     assert shown == pytest.approx(view.values(3)[0])
 
 
-def test_limits_are_locked_over_epochs_or_those_of_each(viewer: Any, make_run: RunMaker) -> None:
-    controller = Controller.of(viewer)
+def test_limits_are_locked_over_epochs_or_those_of_each(model: Any, make_run: RunMaker) -> None:
+    controller = Controller.of(model)
     view = controller.show_map(controller.add_run(make_run(epochs=6)), "s0")
-    (layer,) = viewer.layers
+    (layer,) = model.layers
     controller.set_epoch(2)
     assert tuple(layer.contrast_limits) == pytest.approx(view.limits())
     controller.set_locked(False)
@@ -140,52 +140,52 @@ def test_limits_are_locked_over_epochs_or_those_of_each(viewer: Any, make_run: R
     assert tuple(layer.contrast_limits) == pytest.approx(view.limits(5))
 
 
-def test_limits_set_by_hand_stay_when_the_run_grows(viewer: Any, make_run: RunMaker) -> None:
+def test_limits_set_by_hand_stay_when_the_run_grows(model: Any, make_run: RunMaker) -> None:
     path = make_run(epochs=2, planned=8)
-    controller = Controller.of(viewer)
+    controller = Controller.of(model)
     controller.show_map(controller.add_run(path), "s0")
-    viewer.layers[0].contrast_limits = (0.5, 1.5)
+    model.layers[0].contrast_limits = (0.5, 1.5)
     commit(path)
     controller.follower.look()
-    assert tuple(viewer.layers[0].contrast_limits) == (0.5, 1.5)
+    assert tuple(model.layers[0].contrast_limits) == (0.5, 1.5)
 
 
-def test_a_map_the_person_deleted_comes_back_only_on_request(viewer: Any, make_run: RunMaker) -> None:
+def test_a_map_the_person_deleted_comes_back_only_on_request(model: Any, make_run: RunMaker) -> None:
     path = make_run(epochs=2, planned=8)
-    controller = Controller.of(viewer)
+    controller = Controller.of(model)
     run = controller.add_run(path)
     controller.show_map(run, "s0")
-    del viewer.layers[0]
+    del model.layers[0]
     assert controller.map is None
     commit(path)
     controller.follower.look()
-    assert len(viewer.layers) == 0
+    assert len(model.layers) == 0
     controller.show_map(run, "s0")
-    assert viewer.layers[0].data.shape[0] == 4
+    assert model.layers[0].data.shape[0] == 4
 
 
-def test_a_slide_without_places_has_no_map_and_says_so(viewer: Any, tmp_path: Path) -> None:
+def test_a_slide_without_places_has_no_map_and_says_so(model: Any, tmp_path: Path) -> None:
     from napari_asmil.runs import RunHeader, SlideHeader
 
     header = RunHeader("abmil", "ABMIL", {}, ("a", "b"), ("row",), (SlideHeader("s0", 4),), 2, 3)
     with RunWriter.create(tmp_path / "bare.asmil", header) as writer:
         writer.write(record(0, 1, 1, 4, False))
-    controller = Controller.of(viewer)
+    controller = Controller.of(model)
     run = controller.add_run(tmp_path / "bare.asmil")
     with pytest.raises(InputError, match="no tile coordinates"):
         controller.show_map(run, "s0")
-    assert len(viewer.layers) == 0
+    assert len(model.layers) == 0
 
 
-def test_the_same_folder_is_opened_once_and_closing_it_takes_its_map_away(viewer: Any, make_run: RunMaker) -> None:
-    controller = Controller.of(viewer)
+def test_the_same_folder_is_opened_once_and_closing_it_takes_its_map_away(model: Any, make_run: RunMaker) -> None:
+    controller = Controller.of(model)
     path = make_run()
     run = controller.add_run(path)
     assert controller.add_run(str(path)) is run
     controller.show_map(run, "s0")
     controller.remove_run(run)
     assert list(controller.runs) == []
-    assert len(viewer.layers) == 0
+    assert len(model.layers) == 0
 
 
 def test_a_closed_viewer_takes_its_controller_along(make_run: RunMaker) -> None:
@@ -200,13 +200,13 @@ def test_a_closed_viewer_takes_its_controller_along(make_run: RunMaker) -> None:
     assert gone() is None
 
 
-def test_the_map_layer_shows_the_row_that_was_recorded(viewer: Any, make_run: RunMaker) -> None:
-    controller = Controller.of(viewer)
+def test_the_map_layer_shows_the_row_that_was_recorded(model: Any, make_run: RunMaker) -> None:
+    controller = Controller.of(model)
     run = controller.add_run(make_run())
     view = controller.show_map(run, "s1", transform="probability")
     expected = np.exp(run.attention(1, "s1").astype(np.float64))
     centres = run.slide("s1").tiles.centres
     controller.set_epoch(1)
-    seen = [viewer.layers[0].get_value((1, *centre), world=True) for centre in centres]
+    seen = [model.layers[0].get_value((1, *centre), world=True) for centre in centres]
     assert np.allclose(seen, expected / expected.sum(), rtol=1e-6)
     assert view.transform_name == "probability"

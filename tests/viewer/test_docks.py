@@ -1,4 +1,4 @@
-"""The docks in the real window: what they offer, what they say, and that closing them harms nothing."""
+"""The docks: what they offer, what they say, and that closing them harms nothing."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ RunMaker = Callable[..., Path]
 
 
 @pytest.fixture
-def explore(viewer: Any, qtbot: Any) -> ExploreDock:
-    dock = ExploreDock(viewer)
+def explore(model: Any, qtbot: Any) -> ExploreDock:
+    dock = ExploreDock(model)
     qtbot.addWidget(dock)
     return dock
 
@@ -143,7 +143,7 @@ def test_a_flat_or_collapsed_map_says_so_and_a_transform_that_hides_it_too(
 
 
 def test_maps_are_collected_compared_and_left_with_the_buttons(
-    viewer: Any, explore: ExploreDock, pictured: Pictured
+    model: Any, explore: ExploreDock, pictured: Pictured
 ) -> None:
     controller = explore.controller
     runs = [controller.add_run(path) for path in pictured.runs]
@@ -152,13 +152,13 @@ def test_maps_are_collected_compared_and_left_with_the_buttons(
         explore.panes.add.click()
     assert explore.panes.list.count() == 2
     explore.panes.toggle.click()
-    assert viewer.canvas.grid.enabled
+    assert model.canvas.grid.enabled
     assert not explore.chooser.run.isEnabled()
     assert "effective tiles" in explore.panes.list.item(1).text()
     choose(explore.chooser.transform, "percentile")
     assert {layer.data.transform_name for layer in controller.comparison.maps} == {"percentile"}
     explore.panes.toggle.click()
-    assert not viewer.canvas.grid.enabled
+    assert not model.canvas.grid.enabled
     assert explore.chooser.run.isEnabled()
 
 
@@ -185,19 +185,17 @@ def test_export_writes_the_overlay_with_its_facts(
 
 
 @pytest.fixture
-def opener(viewer: Any, qtbot: Any) -> OpenDock:
-    dock = OpenDock(viewer)
+def opener(model: Any, qtbot: Any) -> OpenDock:
+    dock = OpenDock(model)
     qtbot.addWidget(dock)
     return dock
 
 
-def test_a_slide_with_contours_is_shown_with_what_was_derived(
-    viewer: Any, opener: OpenDock, pictured: Pictured
-) -> None:
+def test_a_slide_with_contours_is_shown_with_what_was_derived(model: Any, opener: OpenDock, pictured: Pictured) -> None:
     opener.slide.set_path(pictured.slide)
     opener.annotation.set_path(pictured.contours)
     opener.open_button.click()
-    assert len(viewer.layers) == 2
+    assert len(model.layers) == 2
     report = opener.report.toPlainText()
     assert "level 0: 1024 x 1024 px" in report
     assert "0.5 µm per level-0 px" in report
@@ -205,7 +203,7 @@ def test_a_slide_with_contours_is_shown_with_what_was_derived(
 
 
 def test_a_refused_file_is_named_and_nothing_is_shown(
-    viewer: Any, opener: OpenDock, pictured: Pictured, tmp_path: Path
+    model: Any, opener: OpenDock, pictured: Pictured, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.geojson"
     broken.write_text("{")
@@ -217,7 +215,7 @@ def test_a_refused_file_is_named_and_nothing_is_shown(
     assert [record.message for record in notification_manager.records[notified:]] == [
         opener.report.toPlainText().removeprefix("REFUSED\n")
     ]
-    assert len(viewer.layers) == 0
+    assert len(model.layers) == 0
 
 
 def test_features_are_made_from_a_slide_alone_and_taken_up(
@@ -240,7 +238,7 @@ def test_features_are_made_from_a_slide_alone_and_taken_up(
     assert bag.tile_labels is not None
 
 
-def test_a_run_is_opened_shown_and_closed(viewer: Any, opener: OpenDock, pictured: Pictured) -> None:
+def test_a_run_is_opened_shown_and_closed(model: Any, opener: OpenDock, pictured: Pictured) -> None:
     opener.run.set_path(pictured.runs[0])
     opener.run_button.click()
     assert opener.controller.current is not None
@@ -279,8 +277,8 @@ def test_docks_are_closed_and_reopened_and_the_controller_stays(
 
 
 @pytest.mark.parametrize("dock_type", [ExploreDock, OpenDock])
-def test_every_control_has_a_tooltip_and_no_row_is_cut_off(viewer: Any, qtbot: Any, dock_type: type) -> None:
-    dock = dock_type(viewer)
+def test_every_control_has_a_tooltip_and_no_row_is_cut_off(model: Any, qtbot: Any, dock_type: type) -> None:
+    dock = dock_type(model)
     qtbot.addWidget(dock)
     for kind in (QAbstractButton, QComboBox, QLineEdit, QListWidget, QSpinBox):
         for control in dock.widget().findChildren(kind):

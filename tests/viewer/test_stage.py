@@ -1,4 +1,4 @@
-"""Slide, map and contours in the real window: what comes and goes together, and what is never read."""
+"""Slide, map and contours: what comes and goes together, and what is never read."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from napari_asmil.viewer.controller import Controller
 from tests.viewer.conftest import Pictured, write_contours, write_slide
 
 
-def kinds(viewer: Any) -> list[str]:
-    return [layers.entry(layer).get("kind", "stranger") for layer in viewer.layers]
+def kinds(model: Any) -> list[str]:
+    return [layers.entry(layer).get("kind", "stranger") for layer in model.layers]
 
 
-def test_a_map_brings_the_slide_under_it_and_the_contours_over_it(viewer: Any, pictured: Pictured) -> None:
-    controller = Controller.of(viewer)
+def test_a_map_brings_the_slide_under_it_and_the_contours_over_it(model: Any, pictured: Pictured) -> None:
+    controller = Controller.of(model)
     controller.show_map(controller.add_run(pictured.runs[0]), "slide")
-    assert kinds(viewer) == ["slide", "map", "contours"]
-    slide, _, contours = viewer.layers
+    assert kinds(model) == ["slide", "map", "contours"]
+    slide, _, contours = model.layers
     assert slide.multiscale
     assert slide.rgb
     for layer in (slide, contours):
@@ -47,51 +47,51 @@ def test_scrubbing_epochs_reads_no_pixel_of_the_slide(viewer: Any, pictured: Pic
     assert slide.requests == before
 
 
-def test_a_slide_without_a_known_picture_is_shown_without_that_of_another(viewer: Any, pictured: Pictured) -> None:
-    controller = Controller.of(viewer)
+def test_a_slide_without_a_known_picture_is_shown_without_that_of_another(model: Any, pictured: Pictured) -> None:
+    controller = Controller.of(model)
     run = controller.add_run(pictured.runs[0])
     controller.show_map(run, "slide")
     controller.show_map(run, "other")
-    assert kinds(viewer) == ["map"]
+    assert kinds(model) == ["map"]
     assert controller.slide is None
     assert controller.contours is None
 
 
-def test_a_picture_of_another_size_is_not_put_under_a_map(viewer: Any, pictured: Pictured) -> None:
+def test_a_picture_of_another_size_is_not_put_under_a_map(model: Any, pictured: Pictured) -> None:
     import tifffile
 
     tifffile.imwrite(pictured.slide, np.zeros((600, 600, 3), np.uint8), photometric="rgb", tile=(128, 128))
-    controller = Controller.of(viewer)
+    controller = Controller.of(model)
     controller.show_map(controller.add_run(pictured.runs[0]), "slide")
-    assert kinds(viewer) == ["map", "contours"]
+    assert kinds(model) == ["map", "contours"]
 
 
 def test_opening_a_slide_that_the_map_does_not_fit_takes_the_map_away(
-    viewer: Any, pictured: Pictured, tmp_path: Path
+    model: Any, pictured: Pictured, tmp_path: Path
 ) -> None:
     import tifffile
 
     small = tmp_path / "small.tif"
     tifffile.imwrite(small, np.zeros((600, 600, 3), np.uint8), photometric="rgb", tile=(128, 128))
-    controller = Controller.of(viewer)
+    controller = Controller.of(model)
     controller.show_map(controller.add_run(pictured.runs[0]), "slide")
     controller.open_slide(small)
     assert controller.map is None
-    assert "map" not in kinds(viewer)
+    assert "map" not in kinds(model)
 
 
-def test_a_slide_can_be_shown_through_dask(viewer: Any, pictured: Pictured) -> None:
+def test_a_slide_can_be_shown_through_dask(model: Any, pictured: Pictured) -> None:
     import dask.array
 
-    controller = Controller.of(viewer)
+    controller = Controller.of(model)
     controller.open_slide(pictured.slide, dask=True)
-    level = viewer.layers[0].data[0]
+    level = model.layers[0].data[0]
     assert isinstance(level, dask.array.Array)
     assert level[200:300, 200:300].compute().shape == (100, 100, 3)
 
 
-def test_a_slide_is_closed_when_its_last_layer_goes(viewer: Any, pictured: Pictured, tmp_path: Path) -> None:
-    controller = Controller.of(viewer)
+def test_a_slide_is_closed_when_its_last_layer_goes(model: Any, pictured: Pictured, tmp_path: Path) -> None:
+    controller = Controller.of(model)
     slide = controller.open_slide(pictured.slide)
     other = tmp_path / "other.tif"
     write_slide(other)
@@ -100,25 +100,25 @@ def test_a_slide_is_closed_when_its_last_layer_goes(viewer: Any, pictured: Pictu
 
     with pytest.raises(InputError, match="closed"):
         slide.read(0, 0, 8, 0, 8)
-    assert kinds(viewer) == ["slide"]
+    assert kinds(model) == ["slide"]
 
 
-def test_layers_of_the_person_are_left_where_they_are(viewer: Any, pictured: Pictured) -> None:
-    points = viewer.add_points([[1.0, 1.0]], name="mine")
-    controller = Controller.of(viewer)
+def test_layers_of_the_person_are_left_where_they_are(model: Any, pictured: Pictured) -> None:
+    points = model.add_points([[1.0, 1.0]], name="mine")
+    controller = Controller.of(model)
     run = controller.add_run(pictured.runs[0])
     controller.show_map(run, "slide")
     controller.show_map(run, "other")
     controller.clear()
-    assert [layer.name for layer in viewer.layers] == [points.name]
+    assert [layer.name for layer in model.layers] == [points.name]
 
 
-def test_contours_keep_their_width_on_the_screen(viewer: Any, pictured: Pictured, qtbot: Any) -> None:
-    controller = Controller.of(viewer)
+def test_contours_keep_their_width_on_the_screen(model: Any, pictured: Pictured, qtbot: Any) -> None:
+    controller = Controller.of(model)
     controller.open_contours(pictured.contours)
-    (layer,) = viewer.layers
+    (layer,) = model.layers
     for zoom in (0.05, 8.0):
-        viewer.scene.camera.zoom = zoom
+        model.scene.camera.zoom = zoom
         qtbot.waitUntil(lambda zoom=zoom: 0.7 < layer.edge_width * zoom / layers.CONTOUR_WIDTH < 1.4, timeout=3000)
 
 
