@@ -42,7 +42,8 @@ FEATURES: tuple[str, ...] = (
     "grey skewness",
     "grey sd in centre",
 )
-"""Names of the numbers, in order. Intensities are 0 to 1, stains are optical densities over log(1e6)."""
+"""Names of the numbers, in order. Intensities are 0 to 1, grey is the mean of red, green and blue (whole numbers where
+local patterns compare it, so that rounding makes no ties), stains are optical densities over log(1e6)."""
 
 _UNIT = (np.arange(256) / 255).astype(np.float32)
 _DENSITY = (np.log(np.maximum(np.arange(256) / 255, TINY)) / np.log(TINY)).astype(np.float32)
@@ -89,7 +90,8 @@ def _encode(tiles: NDArray[np.uint8]) -> Values:
     planes = np.ascontiguousarray(np.moveaxis(tiles, 3, 0))
     rgb = _UNIT[planes]
     stains = _stains(planes)
-    grey = np.float32(0.2125) * rgb[0] + np.float32(0.7154) * rgb[1] + np.float32(0.0721) * rgb[2]
+    brightness = planes.sum(axis=0, dtype=np.int32)
+    grey = brightness.astype(np.float32) / np.float32(3 * 255)
     disc = centre_disc(tiles.shape[1]).ravel()
     columns = [_mean(channel) for channel in rgb]
     columns += [_sd(channel) for channel in rgb]
@@ -98,7 +100,7 @@ def _encode(tiles: NDArray[np.uint8]) -> Values:
     columns += [_mean(_part(stain, disc)) - _mean(_part(stain, ~disc)) for stain in stains]
     for texture in (_sobel(grey), _sobel(stains[0]), _abs_log(grey)):
         columns += [_mean(texture), _sd(texture)]
-    columns += list(_lbp_histogram(_exact_grey(planes)).T)
+    columns += list(_lbp_histogram(brightness).T)
     columns += [
         _correlation(rgb[0], rgb[2]),
         _mean((grey < DARK).astype(np.float32)),
@@ -159,20 +161,15 @@ def _abs_log(values: Values) -> Values:
     return np.asarray(np.abs(second[0] + second[1]))
 
 
-def _exact_grey(planes: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """The luminance of `skimage.color.rgb2gray` times 2 550 000, exact: rounding would make ties into patterns."""
-    red, green, blue = planes.astype(np.int32)
-    return np.asarray(2125 * red + 7154 * green + 721 * blue)
-
-
-def _lbp_histogram(grey: NDArray[np.int32]) -> Values:
+def _lbp_histogram(brightness: NDArray[np.int32]) -> Values:
     """Share of each riu2 pattern among the pixels that have all eight neighbours, float32 (N, 10)."""
-    count, edge = grey.shape[:2]
-    centre = grey[:, 1:-1, 1:-1]
+    count, edge = brightness.shape[:2]
+    centre = brightness[:, 1:-1, 1:-1]
     code = np.zeros(centre.shape, dtype=np.uint8)
     ring = ((0, 0), (0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0))
     for bit, (y, x) in enumerate(ring):
-        code |= (grey[:, y : y + edge - 2, x : x + edge - 2] >= centre).astype(np.uint8) << np.uint8(bit)
+        neighbour = brightness[:, y : y + edge - 2, x : x + edge - 2]
+        code |= (neighbour >= centre).astype(np.uint8) << np.uint8(bit)
     pattern = _RIU2[code] + np.arange(count)[:, None, None] * 10
     found = np.bincount(pattern.ravel(), minlength=count * 10).reshape(count, 10)
     return np.asarray(found / (edge - 2) ** 2, dtype=np.float32)
