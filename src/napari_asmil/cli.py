@@ -23,7 +23,9 @@ from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
 
 if TYPE_CHECKING:
+    from napari_asmil.bags import Cohort
     from napari_asmil.runs import Source
+    from napari_asmil.training import Recipe
 
 app = typer.Typer(
     name="napari-asmil",
@@ -74,6 +76,104 @@ def info(path: Annotated[Path, typer.Argument(help="A slide, feature, annotation
 
     for line in describe(path):
         typer.echo(line)
+
+
+# extraction of bags
+
+
+@app.command()
+def extract(
+    slides: Annotated[list[Path], typer.Argument(help="Slides or images, or folders of them.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the bags, one feature file a slide.")],
+    size: Annotated[int | None, typer.Option(help="Tile edge in level-0 px.")] = None,
+    tile_px: Annotated[int | None, typer.Option(help="Tile edge in px at --mpp, instead of --size.")] = None,
+    mpp: Annotated[float | None, typer.Option(help="Micrometres per px of --tile-px.")] = None,
+    stride: Annotated[int | None, typer.Option(help="Level-0 px from tile to tile; the edge when not given.")] = None,
+    cover: Annotated[bool, typer.Option("--cover", help="Tile the whole image, without a tissue mask.")] = False,
+    encoder: Annotated[str, typer.Option(help="What turns tiles into features.")] = "colour",
+    contours: Annotated[Path | None, typer.Option(help="Tumour contours for tile truth: a file, or a folder.")] = None,
+    points: Annotated[Path | None, typer.Option(help="Table of nuclei for tile truth (image, x, y, cls).")] = None,
+) -> None:
+    """Make bags of tile features from slides; a slide already there with the same settings is skipped."""
+    from napari_asmil.encoders import extract_all
+    from napari_asmil.slides import sniff
+
+    files = [f for given in slides for f in (_files(given, sniff) if given.is_dir() else [given])]
+    done = follow(
+        lambda stop: extract_all(
+            files,
+            out,
+            size=size,
+            tile_px=tile_px,
+            mpp=mpp,
+            stride=stride,
+            cover=cover,
+            encoder=encoder,
+            contours=contours,
+            points=points,
+            stop=stop,
+        ),
+        "extract",
+    )
+    if done.why == "failed":
+        raise InputError(done.message)
+    finish(done)
+
+
+def _files(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
+    found = [path for path in sorted(folder.iterdir()) if path.is_file() and wanted(path)]
+    if not found:
+        raise InputError("There is no slide or image in this folder.", path=folder)
+    return found
+
+
+# training
+
+
+@app.command()
+def train(
+    features: Annotated[Path, typer.Argument(help="Folder of feature files.")],
+    labels: Annotated[Path, typer.Option(help="Table of labels (csv).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run; with several methods or --folds, their folder.")],
+    label: Annotated[str, typer.Option(help="Column of the label.")] = "label",
+    splits: Annotated[Path | None, typer.Option(help="Table of splits, when --labels has none.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="abmil, abmil_softmax, asmil ...; repeatable.")] = None,
+    preset: Annotated[str, typer.Option(help="Settings of the training.")] = "stable",
+    epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the initialisation, the order of the slides and the folds.")] = 0,
+    folds: Annotated[int, typer.Option(help="Cross-validate over so many folds, to the last epoch of each.")] = 0,
+    floors: Annotated[bool, typer.Option(help="With --folds: what trivial methods reach on the same folds.")] = True,
+    device: Device = "auto",
+) -> None:
+    """Train attention models and record every epoch; what is unfinished is resumed."""
+    from napari_asmil.bags import read_cohort
+    from napari_asmil.training import preset as make_recipe
+    from napari_asmil.training.crossval import cross_validate
+
+    cohort = read_cohort(features, labels, label=label, splits=splits)
+    changes = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
+    recipes = {name: make_recipe(preset, name, **changes) for name in method or ["asmil"]}
+    if not folds:
+        for name, recipe in recipes.items():
+            _train_one(cohort, recipe, out if len(recipes) == 1 else out / f"{name}.asmil", device)
+        return
+    done = follow(
+        lambda stop: cross_validate(
+            cohort, recipes, out, n_folds=folds, seed=seed, floors=floors, device=device, stop=stop
+        ),
+        "train",
+    )
+    finish(done)
+    typer.echo((out / "report.txt").read_text(encoding="utf-8"))
+
+
+def _train_one(cohort: Cohort, recipe: Recipe, path: Path, device: str) -> None:
+    from napari_asmil.training import fit
+
+    finish(follow(lambda stop: fit(cohort, recipe, path, device=device, stop=stop), f"train {recipe.label}"))
+
+
+# attention of a trained model
 
 
 @app.command()

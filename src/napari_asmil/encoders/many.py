@@ -22,7 +22,7 @@ class Options(TypedDict, total=False):
     size: int | None
     stride: int | None
     cover: bool
-    points: Path | None
+    points: str | Path | None
 
 
 def bag_path(folder: str | Path, slide_path: str | Path) -> Path:
@@ -49,7 +49,8 @@ def extract_all(
     folder : path-like
         Where the feature files go, see `bag_path`.
     contours : path-like, optional
-        A folder of annotation files named as the slides are; a slide without one has no tile truth.
+        A folder of annotation files named as the slides are (a slide without one has no tile truth), or one file
+        when there is one slide.
     stop, **options
         As in `extract`.
 
@@ -62,10 +63,16 @@ def extract_all(
     Raises
     ------
     InputError
-        When there is no slide, or two have the same name.
+        When there is no slide, two have the same name, or one annotation file is given for several.
     """
     paths = [Path(path) for path in slide_paths]
     _check_names(paths)
+    if contours is not None and not Path(contours).is_dir() and len(paths) > 1:
+        raise InputError(
+            f"One annotation file cannot be the truth of {len(paths)} slides.",
+            remedy="Give a folder of files named as the slides are.",
+            path=contours,
+        )
     yield Started(Path(folder), len(paths), unit="slides")
     refused: list[str] = []
     for number, path in enumerate(paths, 1):
@@ -98,7 +105,7 @@ def _check_names(paths: Sequence[Path]) -> None:
             raise InputError(f"It has the same name as {other}, so their bags would have one name.", path=path)
 
 
-def _contours_of(folder: str | Path | None, slide_path: Path) -> Path | None:
-    if folder is None:
-        return None
-    return next(iter(sorted(Path(folder).glob(f"{slide_path.stem}.*"))), None)
+def _contours_of(given: str | Path | None, slide_path: Path) -> Path | None:
+    if given is None or not Path(given).is_dir():
+        return None if given is None else Path(given)
+    return next(iter(sorted(Path(given).glob(f"{slide_path.stem}.*"))), None)
