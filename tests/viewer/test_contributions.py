@@ -11,7 +11,8 @@ import npe2
 import pytest
 from npe2 import PluginManifest
 
-from napari_asmil.viewer import layers
+from napari_asmil.errors import InputError
+from napari_asmil.viewer import layers, window
 from napari_asmil.viewer.controller import Controller
 from tests.viewer.conftest import Pictured
 
@@ -84,3 +85,20 @@ def test_the_export_command_asks_for_a_file_and_writes_the_overlay(
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(target), ""))
     get_app_model().commands.execute_command("napari-asmil.export_overlay").result()
     qtbot.waitUntil(target.is_file, timeout=20000)
+
+
+def test_runs_named_on_the_command_line_are_opened_side_by_side_with_the_docks_to_read_them(
+    make_napari_viewer: Callable[..., Any], pictured: Pictured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = []
+    monkeypatch.setattr(window.napari, "Viewer", lambda: opened.append(make_napari_viewer(show=True)) or opened[0])
+    monkeypatch.setattr(window.napari, "run", lambda: None)
+    window.show([pictured.runs[0].parent])
+    controller = Controller.of(opened[0])
+    assert [cell.run.path for cell in controller.comparison.cells] == list(pictured.runs)
+    assert controller.slide is not None
+
+
+def test_a_folder_without_runs_is_refused_by_name(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=str(tmp_path)):
+        window.find_runs([tmp_path])

@@ -15,7 +15,8 @@ from PIL import Image
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QListWidget, QSpinBox
 
 from napari_asmil.analysis.normalizers import Normalizer
-from napari_asmil.runs import RunHeader, RunWriter, SlideHeader, Source
+from napari_asmil.runs import MapView, RunHeader, RunWriter, SlideHeader, Source
+from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.choose import ANCHOR, STORED
 from napari_asmil.viewer.docks.explore import ExploreDock
@@ -179,6 +180,25 @@ def test_export_writes_the_overlay_with_its_facts(
     assert facts["epoch"] == "3 of 5"
     assert "NSF T=1" in facts["normaliser"]
     assert "locked" in facts["limits"]
+
+
+def test_export_of_a_pane_draws_the_slide_and_contours_of_that_pane(
+    explore: ExploreDock, pictured: Pictured, tmp_path: Path, qtbot: Any
+) -> None:
+    controller = explore.controller
+    first, second = (controller.add_run(path) for path in pictured.runs)
+    controller.show_map(first, "slide")
+    controller.comparison.enter([cell_of(MapView(run, "slide")) for run in (first, second)], "slide", "m_alpha")
+    explore.panes.list.setCurrentRow(1)
+    explore.export_to(tmp_path / "pane.png")
+    assert explore.export is not None
+    with qtbot.waitSignal(explore.export.ended, timeout=20000):
+        pass
+    with Image.open(tmp_path / "pane.png") as picture:
+        facts = picture.text  # type: ignore[attr-defined]
+    assert facts["run"] == "second"
+    assert facts["slide file"] == "slide.tif"
+    assert facts["contours"] == "1 from slide.geojson"
 
 
 # ---- Open slide and bags ------------------------------------------------------------------------

@@ -161,3 +161,20 @@ def test_contours_are_added_hidden_replaced_and_deleted_without_a_crash(pictured
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "alive" in done.stdout
+
+
+def test_layers_that_a_person_duplicates_are_left_alone_and_go_on_working(viewer: Any, pictured: Pictured) -> None:
+    from napari._app_model import get_app_model
+
+    controller = Controller.of(viewer)
+    run = controller.add_run(pictured.runs[0])
+    controller.show_map(run, "slide")
+    for layer in list(viewer.layers)[:2]:
+        viewer.layers.selection = {layer}
+        get_app_model().commands.execute_command("napari.layer.duplicate").result()
+    assert kinds(viewer) == ["slide", "slide", "map", "map", "contours"]
+    controller.set_epoch(1)
+    controller.show_map(run, "other")
+    assert sorted(kinds(viewer)) == ["map", "map", "slide"]
+    copy = next(layer for layer in viewer.layers if layers.entry(layer)["kind"] == "slide")
+    assert np.asarray(copy.data[0][0:4, 0:4]).shape == (4, 4, 3)

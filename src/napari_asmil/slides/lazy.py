@@ -38,6 +38,9 @@ class TileArray:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def __deepcopy__(self, memo: dict[int, object]) -> TileArray:
+        return self  # a copied layer reads the same file through the same cache
+
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[:, :], dtype=dtype)
 

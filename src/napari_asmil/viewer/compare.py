@@ -95,7 +95,7 @@ class Comparison:
         viewer.layers.selection = set(self.maps)
         grid, shape = viewer.canvas.grid, _shape(len(cells), viewer.canvas.size, self._layers[0].extent.world)
         grid.stride, grid.shape, grid.spacing, grid.enabled = len(panes[0]), shape, SPACING, True
-        self.cells = tuple(cells)
+        self.cells, self.picked = tuple(cells), list(cells)
         self.share(self.shared)
         viewer.fit_to_view()
 

@@ -220,12 +220,15 @@ class Controller:
         self.limit()
 
     def limit(self, *, unless_by_hand: bool = False) -> None:
-        """Give every map its colour limits."""
+        """Give every map its colour limits, and say so."""
+        self._apply_limits(unless_by_hand=unless_by_hand)
+        self.map_changed.emit()
+
+    def _apply_limits(self, *, unless_by_hand: bool = False) -> None:
         panes = self.comparison.maps if self.comparison.shared else []
         single = [layer for layer in layers.maps_of(self.viewer) if layer not in panes]
         for shown in (panes, *([layer] for layer in single)):
             limits.apply(shown, self._epoch, locked=self.locked, shared=len(shown) > 1, unless_by_hand=unless_by_hand)
-        self.map_changed.emit()
 
     def _on_map(self) -> None:
         """The map layer shows another run or slide."""
@@ -270,7 +273,7 @@ class Controller:
         if epoch != self._epoch:
             self._epoch = epoch
             if not self.locked:
-                self.limit()
+                self._apply_limits()
             self.epoch_changed.emit(epoch)
 
     # ---- what happens -------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from napari_asmil.render import export_overlay
 from napari_asmil.render.colormaps import COLORMAPS
 from napari_asmil.runs import MapView
 from napari_asmil.viewer import limits
-from napari_asmil.viewer.layers import COLORMAP
+from napari_asmil.viewer.layers import COLORMAP, entry
 
 if TYPE_CHECKING:
     from napari_asmil.viewer.controller import Controller
@@ -84,12 +84,19 @@ def _looks(controller: Controller, layer: Any) -> dict[str, Any]:
         )
         name = COLORMAP
     return {
-        "slide": controller.slide if controller.stage.visible("slide") else None,
-        "contours": controller.contours if controller.stage.visible("contours") else None,
+        "slide": controller.slide if _visible(controller, layer, "slide") else None,
+        "contours": controller.contours if _visible(controller, layer, "contours") else None,
         "limits": limits.as_rendered(layer, locked=controller.locked),
         "colormap": name,
         "opacity": float(layer.opacity),
     }
+
+
+def _visible(controller: Controller, layer: Any, kind: str) -> bool:
+    """Whether our layer of a kind is visible where `layer` is: in the same pane, or in the whole window."""
+    cell = entry(layer).get("cell")
+    there = [other for other in controller.viewer.layers if entry(other).get("kind") == kind]
+    return any(other.visible and entry(other).get("cell") == cell for other in there)
 
 
 def ask_and_export(controller: Controller, layer: Any = None) -> Export | None:

@@ -10,8 +10,8 @@ from napari_asmil.viewer.layers import entry
 if TYPE_CHECKING:
     from napari_asmil.runs import MapView
 
-SAMPLED_EPOCHS = 64
-"""A derived map is locked over about this many epochs, evenly spaced: deriving all of 1000 would stop the window."""
+MOST_VALUES = 2e7
+"""A derived map is locked over so many epochs, evenly spaced, that about this many scores (one second) are read."""
 
 Limits = tuple[float, float]
 
@@ -24,7 +24,7 @@ def locked_limits(view: MapView) -> tuple[Limits, str]:
     if _whole(view):
         return view.limits(), f"locked over all {epochs} epochs"
     step = 2
-    while epochs > step * SAMPLED_EPOCHS:
+    while epochs > step * _affordable(view):
         step *= 2  # powers of two, so that a growing run asks for the same epochs again
     sample = [*range(0, epochs, step), epochs - 1]
     return _union([view.limits(e) for e in sample]), f"locked over {len(sample)} of {epochs} epochs"
@@ -32,7 +32,12 @@ def locked_limits(view: MapView) -> tuple[Limits, str]:
 
 def _whole(view: MapView) -> bool:
     """Whether limits over all epochs are cheap: recorded with the map as stored, or of few epochs."""
-    return view.source == Source() or view.shape[0] <= SAMPLED_EPOCHS
+    return view.source == Source() or view.shape[0] <= _affordable(view)
+
+
+def _affordable(view: MapView) -> int:
+    """How many epochs can be derived before a person would notice."""
+    return max(4, int(MOST_VALUES / (view.slide.n_tiles * len(view.run.row_names))))
 
 
 def limits_at(view: MapView, epoch: int) -> tuple[Limits, str]:

@@ -103,7 +103,11 @@ def _describe(cohort: Cohort) -> list[str]:
         return cohort.bags[0].describe()
     lines = cohort.describe()
     if not cohort.labels:
-        lines.append("no label table: these bags can be looked at and attended to, not trained on")
+        return [*lines, "no label table: these bags can be looked at and attended to, not trained on"]
+    try:
+        cohort.check()
+    except InputError as error:
+        lines.append(f"not fit for training: {error}")
     return lines
 
 

@@ -66,10 +66,6 @@ class Stage:
         """Our layer of a kind, or None."""
         return self._shown.get(kind)
 
-    def visible(self, kind: str) -> bool:
-        """Whether our layer of a kind is there and not hidden."""
-        return kind in self._shown and bool(self._shown[kind].visible)
-
     def put(self, kind: str, data: layers.LayerData | None) -> None:
         """Replace our layer of `kind`: the slide goes lowest, contours highest; None takes it away."""
         viewer = self._viewer()

@@ -71,7 +71,6 @@ def open_runs(controller: Controller, paths: Sequence[Path], *, side_by_side: bo
     controller.show_map(runs[0], slide.slide_id)
     cells = [cell_of(MapView(run, slide.slide_id)) for run in runs if _has(run, slide.slide_id)]
     if side_by_side and 2 <= len(cells) <= MAX_CELLS:
-        controller.comparison.picked = cells
         controller.comparison.enter(cells, slide.slide_id, "m_alpha")
     return runs
 
