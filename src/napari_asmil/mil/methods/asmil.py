@@ -5,8 +5,9 @@ rows are never used then, so the block is exactly cross-attention from the N FEA
 each token's query can be folded into the key projection: ``z = h (W_k^T q) + q . b_k`` (the constant matters,
 NSF is not shift-invariant). Keys and values of tiles are never formed.
 
-Queries and keys start as Xavier with zero bias (as torch's own multi-head attention does), so that scores
-start with a standard deviation near 1: from smaller scores the model may stay on the plateau of uniform maps.
+Queries and keys start as Xavier with zero bias (as torch's own multi-head attention does), queries twice as
+large, so that scores start with a standard deviation near 2: from smaller scores training may stay on the
+plateau of uniform maps.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from torch.nn import functional
 
 from napari_asmil.errors import InputError
 from napari_asmil.mil.base import AttentionMIL, Scorer
+
+QUERY_GAIN = 2.0
 
 
 class TokenScorer(Scorer):
@@ -35,8 +38,8 @@ class TokenScorer(Scorer):
         self.tokens = nn.Parameter(torch.randn(tokens, dim) * 0.02)
         self.query = nn.Linear(dim, dim)
         self.key = nn.Linear(dim, dim)
-        for layer in (self.query, self.key):
-            nn.init.xavier_uniform_(layer.weight)
+        for layer, gain in ((self.query, QUERY_GAIN), (self.key, 1.0)):
+            nn.init.xavier_uniform_(layer.weight, gain=gain)
             nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
