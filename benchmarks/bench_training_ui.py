@@ -102,9 +102,10 @@ class Window:
             self._batches.append(time.perf_counter())
 
     def train(self) -> None:
-        """Start, and wait until the first epochs are on the canvas."""
+        """Start, and wait until the first epochs are on the canvas and their slider has found its place."""
         self.dock.start()
-        self.wait(lambda: self.job.status.done >= 1 and len(self.viewer.layers) > 0)
+        self.wait(lambda: len(self.viewer.layers) > 0 and self.viewer.layers[0].data.shape[0] > 2)
+        self.wait_seconds(1)
 
     def batch_ms(self) -> float:
         """Return the usual time from batch to batch."""

@@ -214,6 +214,21 @@ def test_a_paused_job_does_nothing_until_it_is_resumed(job, qtbot):
     assert job.status.state is State.RUNNING
 
 
+def test_a_job_neither_runs_ahead_of_a_busy_window_nor_waits_for_it_for_ever(job, qtbot):
+    made = []
+
+    def events(stop):
+        for event in training(stop, wait=0.001):
+            made.append(event)
+            yield event
+
+    job.start(events, "Training")
+    until(qtbot, job, State.RUNNING)
+    before = len(made)
+    time.sleep(0.55)  # the window is busy: it hears nothing
+    assert 3 <= len(made) - before <= 10
+
+
 # ---- the end --------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, ref
 
@@ -20,6 +21,8 @@ POLL_MS = 1000
 """How often a run that another process writes is looked at."""
 EXPECT_MS = 200
 """Epochs that our own job announces are shown together, at most this often."""
+RESPITE = 40
+"""Where showing is slow, the window has so many times as long to itself before it shows again, up to `POLL_MS`."""
 
 
 class Follower:
@@ -71,12 +74,13 @@ class Follower:
         controller.run_grew.emit(run)
 
     def look(self) -> None:
-        """Look at every unfinished run now."""
+        """Look at every unfinished run now, but for those that are looked at soon anyway."""
         runs = self._unfinished()
         if not runs:
             self._slow.stop()
         for run in runs:
-            self.refresh(run)
+            if run.path not in self._expected:
+                self.refresh(run)
 
     def look_at_expected(self) -> None:
         """Look at the runs whose epochs were announced; a run that is new here is opened and shown."""
@@ -84,12 +88,15 @@ class Follower:
         expected, self._expected = self._expected, set()
         if controller is None or controller.viewer is None:
             return
+        begun = perf_counter()
         for path in expected:
             run = controller.find_run(path)
             if run is not None:
                 self.refresh(run)
             elif path.is_dir():
                 self._show_first(controller, controller.add_run(path))
+        took_ms = 1000 * (perf_counter() - begun)
+        self._soon.setInterval(round(min(POLL_MS, max(EXPECT_MS, RESPITE * took_ms))))
 
     def _show_first(self, controller: Controller, run: Run) -> None:
         """Show a new run on the slide that is open, where it has recorded that."""
