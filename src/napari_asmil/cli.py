@@ -6,6 +6,8 @@ job was stopped and can be resumed.
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import sys
 import tempfile
@@ -13,7 +15,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -251,14 +253,61 @@ def _source(normalizer: str, temperature: float, offset: float, row: str, branch
     return Source(Normalizer(normalizer, temperature, offset), row)  # type: ignore[arg-type]
 
 
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The demo's folder.")] = Path("demo-out"),
+    seed: Annotated[int, typer.Option(help="Decides the cohort and the trainings.")] = 0,
+    window: Annotated[
+        bool | None,
+        typer.Option("--window/--no-window", help="Open napari at the end; by default if there is a screen."),
+    ] = None,
+    device: Device = "cpu",
+) -> None:
+    """Train four models on simulated slides with known truth and show their attention over the epochs."""
+    from napari_asmil.demo.run_demo import METHODS
+    from napari_asmil.demo.run_demo import demo as run_demo
+
+    typer.echo("Simulated embeddings on drawn slides: mechanisms, not medicine.")
+    done = follow(lambda stop: run_demo(out, seed=seed, device=device, stop=stop, cpu_before=0.0), "demo")
+    if done.why != "done":
+        finish(done)
+    typer.echo(_demo_table(json.loads((out / "summary.json").read_text())))
+    for name in sorted(p.name for p in out.iterdir() if p.suffix in (".png", ".gif", ".json")):
+        typer.echo(out / name)
+    runs = [out / "runs" / f"{method}.asmil" for method in METHODS]
+    if window or (window is None and _has_screen()):
+        open_in_napari(runs)
+    else:
+        typer.echo(f"See it in napari:  napari-asmil open {out / 'runs'}")
+
+
+def _demo_table(summary: dict[str, Any]) -> str:
+    """The demo's numbers, JSD beside the concentration that keeps it honest."""
+    columns = ("auc", "macro_f1", "jsd_mean_bits", "effective_share", "tumour_mass", "topk_recall", "tile_auc", "dice")
+    lines = [" ".join(f"{name:>15}" for name in ("", *columns))]
+    for method, values in summary["methods"].items():
+        lines.append(" ".join([f"{method:>15}", *(f"{values[name]:>15.4f}" for name in columns)]))
+    cost = f"{summary['cpu_seconds']:.0f} CPU seconds, {summary['wall_seconds']:.0f} s, seed {summary['seed']}"
+    return "\n".join([*lines, cost])
+
+
 @app.command("open")
 def open_in_napari(
     paths: Annotated[list[Path], typer.Argument(help="Runs, or folders that hold them.")],
 ) -> None:
     """Show runs, with their slides and contours, in napari."""
+    if not _has_screen():
+        raise InputError(
+            "There is no screen to open a window on.",
+            remedy="Copy the folder to a machine with one, or write pictures with `napari-asmil export`.",
+        )
     from napari_asmil.viewer.window import show
 
     show(paths)
+
+
+def _has_screen() -> bool:
+    return sys.platform in ("darwin", "win32") or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def main() -> None:
