@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -278,7 +279,7 @@ def demo(
     if window or (window is None and _has_screen()):
         open_in_napari(runs)
     else:
-        typer.echo(f"See it in napari:  napari-asmil open {out / 'runs'}")
+        typer.echo(f"See it in napari:  {_program()} open {out / 'runs'}")
 
 
 def _demo_table(summary: dict[str, Any]) -> str:
@@ -304,6 +305,11 @@ def open_in_napari(
     from napari_asmil.viewer.window import show
 
     show(paths)
+
+
+def _program() -> str:
+    """What to type to call us again: our name, or the path that was called where the name is not found."""
+    return sys.argv[0] if Path(sys.argv[0]).is_file() and not shutil.which("napari-asmil") else "napari-asmil"
 
 
 def _has_screen() -> bool:
