@@ -67,7 +67,7 @@ def test_from_the_sample_to_a_window_closed_in_the_middle_of_a_training(
 
     # training: each epoch appears on the slide and takes the slider along
     out = tmp_path / "runs" / "mine.asmil"
-    start_training(train, out, "abmil_nsf", epochs=7)
+    start_training(train, out, "abmil_nsf", epochs=10)
     qtbot.waitUntil(lambda: controller.current is not None and controller.current[0].path == out, timeout=PATIENCE)
     assert controller.current == (controller.find_run(out), slide_id)
     qtbot.waitUntil(lambda: controller.epoch >= 2, timeout=PATIENCE)
@@ -75,8 +75,11 @@ def test_from_the_sample_to_a_window_closed_in_the_middle_of_a_training(
     assert controller.epoch == len(controller.map) - 1
 
     # scrubbing meanwhile: the slider stays where it was left while the range grows
+    train.panel.pause_button.click()
+    qtbot.waitUntil(lambda: viewer.dims.nsteps[0] == open_run(out).n_epochs, timeout=PATIENCE)
     viewer.dims.set_current_step(0, 1)
     steps = viewer.dims.nsteps[0]
+    train.panel.pause_button.click()
     qtbot.waitUntil(lambda: viewer.dims.nsteps[0] > steps, timeout=PATIENCE)
     assert controller.epoch == 1
     shown = controller.map_layer.get_value((1, *controller.map.raster.origin), world=True)
@@ -85,7 +88,7 @@ def test_from_the_sample_to_a_window_closed_in_the_middle_of_a_training(
     qtbot.waitUntil(lambda: controller.job.status.state is State.DONE, timeout=PATIENCE)
     qtbot.waitUntil(lambda: len(controller.map) == run.planned_epochs + 1, timeout=PATIENCE)
     viewer.dims.set_current_step(0, run.planned_epochs)
-    assert dynamics.jsd.cursor.value() == run.planned_epochs
+    qtbot.waitUntil(lambda: dynamics.jsd.cursor.value() == run.planned_epochs, timeout=PATIENCE)
     dynamics.jsd.picked.emit(3)
     assert controller.epoch == 3
 
