@@ -276,16 +276,12 @@ class Controller:
                 self._apply_limits()
             self.epoch_changed.emit(epoch)
 
-    # ---- what happens -------------------------------------------------------------------------
-
     def on_event(self, event: Event) -> None:
         """Hear an event of the job: a committed epoch appears on the slide, a bag is taken up."""
         if isinstance(event, EpochDone):
             self.follower.expect(event.path)
         elif isinstance(event, Finished) and event.why == "done" and event.path.suffix == ".h5":
             take_features(self, event.path)
-
-    # ---- the end ------------------------------------------------------------------------------
 
     def live_in(self, window: Any) -> None:
         """Know the window, so that the end of the window is the end of the job."""
