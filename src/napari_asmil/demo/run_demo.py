@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from napari_asmil.annotations import read_annotations
-from napari_asmil.demo.cohort import drawn_slides, read_back, write_cohort
+from napari_asmil.demo.cohort import claim, drawn_slides, read_back, write_cohort
 from napari_asmil.demo.world import ENCODER, make_world
 from napari_asmil.events import Event, Finished
 from napari_asmil.render import export_overlay, figure, film
@@ -55,10 +55,16 @@ def demo(
     -------
     iterator of Event
         Those of the four trainings one after the other; `Finished` comes once, last.
+
+    Raises
+    ------
+    InputError
+        When the folder holds something else or cannot be written.
     """
     out, wall = Path(out), time.perf_counter()
     cpu_before = cpu_seconds() if cpu_before is None else cpu_before
     stop = stop or threading.Event()
+    claim(out, seed)
     world = make_world(seed)
     yield from write_cohort(out, world, seed)
     cohort, drawn = read_back(out), drawn_slides(world)

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.special import rel_entr
+from scipy.stats import entropy
+from sklearn.metrics import f1_score, roc_auc_score
+
+from napari_asmil.annotations import read_annotations
+from napari_asmil.bags import read_cohort
+from napari_asmil.demo import run_demo
+from napari_asmil.demo.cohort import drawn_slides
+from napari_asmil.demo.run_demo import cpu_seconds, demo
+from napari_asmil.demo.world import World, make_world
+from napari_asmil.errors import InputError
+from napari_asmil.events import EpochDone, Event, Finished
+from napari_asmil.runs import Run, open_run
+
+SEED = 11
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world(SEED)
+
+
+@pytest.fixture(scope="module")
+def events(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Event]]:
+    """The demo of one method, stopped once on its way."""
+    out = tmp_path_factory.mktemp("demo") / "out"
+    stop = threading.Event()
+    seen: list[Event] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_demo, "METHODS", ("abmil",))
+        for event in demo(out, seed=SEED, stop=stop):
+            seen.append(event)
+            if isinstance(event, EpochDone) and event.epoch == 2:
+                stop.set()
+        seen += demo(out, seed=SEED)
+    return out, seen
+
+
+@pytest.fixture(scope="module")
+def out(events: tuple[Path, list[Event]]) -> Path:
+    return events[0]
+
+
+@pytest.fixture(scope="module")
+def run(out: Path) -> Run:
+    return open_run(out / "runs" / "abmil.asmil")
+
+
+def summary(out: Path) -> dict:
+    return json.loads((out / "summary.json").read_text())
+
+
+def maps(run: Run, slide_id: str) -> np.ndarray:
+    rows = np.stack([run.attention(e, slide_id) for e in range(run.n_epochs)]).astype(np.float64)
+    return np.exp(rows) / np.exp(rows).sum(axis=1, keepdims=True)
+
+
+def test_a_stopped_demo_goes_on_where_it_was(events: tuple[Path, list[Event]]) -> None:
+    seen = events[1]
+    assert [e.why for e in seen if isinstance(e, Finished)] == ["stopped", "done"]
+    assert [e.epoch for e in seen if isinstance(e, EpochDone)] == list(range(13))
+
+
+def test_the_cohort_on_disk_is_the_world(out: Path, world: World) -> None:
+    cohort = read_cohort(out / "features", out / "labels.csv")
+    cohort.check()
+    assert cohort.labels == world.cohort.labels
+    assert cohort.splits == world.cohort.splits
+    assert cohort.class_names == world.cohort.class_names
+    made = {b.slide_id: b for b in world.cohort.bags}
+    for bag in cohort.bags[::13]:
+        assert bag.content_hash() == made[bag.slide_id].content_hash()
+        assert bag.encoder == made[bag.slide_id].encoder
+
+
+def test_the_first_drawn_slide_is_a_test_slide_with_two_foci_and_a_mimic_and_another_is_normal(world: World) -> None:
+    drawn = drawn_slides(world)
+    first = world.places[drawn[0]]
+    assert len(first.foci) == 2
+    assert first.mimics
+    assert len(set(drawn)) == len(drawn) == 5
+    assert {world.cohort.splits[i] for i in drawn} == {"test"}
+    assert any(not world.places[i].foci for i in drawn)
+
+
+def test_contours_of_every_drawn_slide_give_the_tile_labels_of_its_bag(out: Path, world: World) -> None:
+    placed = [b for b in read_cohort(out / "features", out / "labels.csv").bags if b.slide_path is not None]
+    assert {b.slide_id for b in placed} == set(drawn_slides(world))
+    for bag in placed:
+        assert bag.tiles is not None
+        truth = read_annotations(bag.contours_path).tile_share(bag.tiles)
+        np.testing.assert_array_equal(truth >= 0.5, bag.tile_labels >= 0.5)
+
+
+def test_drawn_slides_have_raw_scores(run: Run, world: World) -> None:
+    assert all(run.slide(i).has_scores for i in drawn_slides(world))
+    assert all(run.slide(i).slide_path.is_file() for i in drawn_slides(world))
+
+
+def test_the_summary_tells_of_the_whole_demo(out: Path) -> None:
+    told = summary(out)
+    assert told["seed"] == SEED
+    assert 0 < told["methods"]["abmil"]["cpu_seconds"] < told["cpu_seconds"]
+    assert told["wall_seconds"] > 0
+    assert told["features"] == "simulated embeddings, not extracted from this picture"
+
+
+def test_the_summary_is_what_the_run_shows(out: Path, run: Run, world: World) -> None:
+    told = summary(out)["methods"]["abmil"]
+    jsd, share, normalized = [], [], []
+    found: dict[str, list[float]] = {"tile_auc": [], "topk_recall": [], "tumour_mass": [], "dice": []}
+    for s in run.slides:
+        p = maps(run, s.slide_id)
+        middle = (p[1:] + p[:-1]) / 2
+        jsd.append((rel_entr(p[1:], middle) + rel_entr(p[:-1], middle)).sum(axis=1).mean() / 2 / np.log(2))
+        share.append(np.exp(entropy(p[-1])) / s.n_tiles)
+        normalized.append(entropy(p[-1]) / np.log(s.n_tiles))
+        truth = s.tile_labels >= 0.5
+        if s.split == "test" and truth.any():
+            top = np.argsort(-p[-1])[: truth.sum()]
+            marked = (p[-1] - p[-1].min()) / np.ptp(p[-1]) >= 0.5
+            found["tile_auc"].append(roc_auc_score(truth, p[-1]))
+            found["topk_recall"].append(truth[top].mean())
+            found["tumour_mass"].append(p[-1][truth].sum())
+            found["dice"].append(2 * (marked & truth).sum() / (marked.sum() + truth.sum()))
+    assert len(found["dice"]) == 30
+    expected = {name: np.mean(values) for name, values in found.items()}
+    expected |= {"jsd_mean_bits": np.mean(jsd), "effective_share": np.mean(share), "entropy_final": np.mean(normalized)}
+    tests = [s for s in run.slides if s.split == "test"]
+    logits = run.logits()[-1][[s.index for s in tests]]
+    labels = [world.cohort.labels[s.slide_id] for s in tests]
+    expected["auc"] = roc_auc_score(labels, logits[:, 1] - logits[:, 0])
+    expected["macro_f1"] = f1_score(labels, logits.argmax(axis=1), average="macro")
+    assert expected.keys() | {"cpu_seconds"} == told.keys()
+    for name, value in expected.items():
+        assert told[name] == pytest.approx(value, abs=1e-6), name
+
+
+def test_pictures_say_that_the_features_are_simulated(out: Path) -> None:
+    for name in ("figure.png", f"{summary(out)['slide']}-abmil.png"):
+        with Image.open(out / name) as picture:
+            assert any("simulated embeddings" in str(text) for text in picture.info.values())
+    with Image.open(out / "film.gif") as film:
+        assert film.n_frames == 13
+
+
+def test_another_seed_in_the_same_folder_is_refused(out: Path) -> None:
+    before = (out / "labels.csv").read_bytes()
+    with pytest.raises(InputError, match="seed"):
+        list(demo(out, seed=SEED + 1))
+    assert (out / "labels.csv").read_bytes() == before
+
+
+def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("mine")
+    with pytest.raises(InputError, match="not empty"):
+        list(demo(tmp_path, seed=SEED))
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.csv"]
+
+
+def test_a_folder_that_cannot_be_written_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot be written"):
+        list(demo(tmp_path / "file" / "demo", seed=SEED))
+
+
+def test_cpu_seconds_count_this_process() -> None:
+    before = cpu_seconds()
+    while cpu_seconds() < before + 0.02:
+        np.linalg.svd(np.eye(60))
+    assert cpu_seconds() > before
