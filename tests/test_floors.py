@@ -16,8 +16,9 @@ FLOORS = [
     {"bags"},
     {"encoders"},
     {"training"},
-    {"render", "demo", "info"},
-    {"viewer", "info"},
+    {"render", "info"},
+    {"demo"},
+    {"viewer"},
     {"cli"},
 ]
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
