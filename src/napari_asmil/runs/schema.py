@@ -31,7 +31,7 @@ from napari_asmil.analysis import dynamics, localisation
 SCHEMA = 1
 KEY = "napari_asmil"
 LOCK = "writer.lock"
-INNER_CHUNK = 16384
+INNER_CHUNK = 65536
 
 SCALARS = (
     "jsd",
