@@ -117,7 +117,9 @@ class seeded:
     def __enter__(self) -> None:
         self._fork = torch.random.fork_rng(devices=range(torch.cuda.device_count()))
         self._fork.__enter__()
-        torch.manual_seed(self._seed)
+        torch.default_generator.manual_seed(self._seed)
+        if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+            torch.cuda.manual_seed_all(self._seed)
 
     def __exit__(self, *error: Any) -> None:
         self._fork.__exit__(*error)
