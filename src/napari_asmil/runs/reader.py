@@ -247,7 +247,8 @@ class Run:
         anchor = "no anchor" if self.anchor_normalizer is None else f"anchor {self.anchor_normalizer.label}"
         watched = sum(s.has_scores for s in self.slides)
         return [
-            f"run of {self.label} (method {self.method}, {self.normalizer.label}, {anchor}), schema {self.attrs['schema']}",
+            f"run of {self.label} (method {self.method}, {self.normalizer.label}, {anchor})",
+            f"schema {self.attrs['schema']}, created {self.attrs['created']}",
             f"{self.n_epochs} of {self.planned_epochs + 1} epochs committed, the initialisation included",
             f"{len(self.slides)} slides recorded, {watched} with raw scores of {len(self.row_names)} row(s)",
             f"classes: {', '.join(self.class_names)}",

@@ -8,8 +8,11 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from napari_asmil.training.attend import attend as attend
-    from napari_asmil.training.presets import PRESETS as PRESETS, VARIANTS as VARIANTS, preset as preset
-    from napari_asmil.training.recipe import AnchorRecipe as AnchorRecipe, Recipe as Recipe
+    from napari_asmil.training.presets import PRESETS as PRESETS
+    from napari_asmil.training.presets import VARIANTS as VARIANTS
+    from napari_asmil.training.presets import preset as preset
+    from napari_asmil.training.recipe import AnchorRecipe as AnchorRecipe
+    from napari_asmil.training.recipe import Recipe as Recipe
     from napari_asmil.training.trainer import fit as fit
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
