@@ -99,9 +99,8 @@ def extract(
 ) -> None:
     """Make bags of tile features from slides; a slide already there with the same settings is skipped."""
     from napari_asmil.encoders import extract_all
-    from napari_asmil.slides import sniff
 
-    files = [f for given in slides for f in (_files(given, sniff) if given.is_dir() else [given])]
+    files = [file for given in slides for file in (_slides_in(given) if given.is_dir() else [given])]
     done = follow(
         lambda stop: extract_all(
             files,
@@ -123,11 +122,15 @@ def extract(
     finish(done)
 
 
-def _files(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
-    found = [path for path in sorted(folder.iterdir()) if path.is_file() and wanted(path)]
-    if not found:
+def _slides_in(folder: Path) -> list[Path]:
+    """Files that end as the readable slides in the folder do: a damaged one among them is not passed over."""
+    from napari_asmil.slides import sniff
+
+    files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    endings = {path.suffix.lower() for path in files if sniff(path)}
+    if not endings:
         raise InputError("There is no slide or image in this folder.", path=folder)
-    return found
+    return [path for path in files if path.suffix.lower() in endings]
 
 
 # training

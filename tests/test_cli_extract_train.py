@@ -1,0 +1,147 @@
+"""From images to a judged cross-validation, by the two commands that do it."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from napari_asmil import cli, read_bag
+from napari_asmil.runs import open_run
+
+Command = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run the command line in this process: exit code, what it printed, what it complained about."""
+
+    def run(*given: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["napari-asmil", *map(str, given)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        return int(left.value.code or 0), said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    """Eight pictures of 64 px; odd ones hold a dark violet nucleus, which the tables name."""
+    folder = tmp_path / "images"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    labels, points = ["image,bag_label"], ["image,x,y,cls"]
+    for number in range(8):
+        pixels = rng.normal((225, 150, 190), 8, (64, 64, 3))
+        if number % 2:
+            pixels[36:44, 4:12] = (60, 40, 120)
+        Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8)).save(folder / f"img{number}.png")
+        labels.append(f"img{number},{number % 2}")
+        points.append(f"img{number},9.0,41.0,{'epithelial' if number % 2 else 'fibroblast'}")
+    (folder / "notes.txt").write_text("no image")
+    (tmp_path / "labels.csv").write_text("\n".join(labels))
+    (tmp_path / "points.csv").write_text("\n".join(points))
+    return folder
+
+
+@pytest.fixture
+def bags(images: Path, tmp_path: Path, command: Command) -> Path:
+    out = tmp_path / "bags"
+    points = tmp_path / "points.csv"
+    code, said, _ = command("extract", images, "--size", 16, "--cover", "--points", points, "--out", out)
+    assert code == 0
+    assert "8 bags" in said
+    return out
+
+
+def test_extract_makes_a_bag_of_every_image_in_a_folder(bags: Path) -> None:
+    assert sorted(path.name for path in bags.iterdir()) == [f"img{number}.h5" for number in range(8)]
+    labels = [read_bag(path).tile_labels for path in sorted(bags.iterdir())]
+    assert [np.flatnonzero(one).tolist() for one in labels] == [[], [8]] * 4
+
+
+def test_extract_names_what_it_could_not_use_and_keeps_the_rest(images: Path, tmp_path: Path, command: Command) -> None:
+    (images / "img3.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    code, _, complaint = command("extract", images, "--size", 16, "--cover", "--out", tmp_path / "bags")
+    assert code == 2
+    assert "1 of 8" in complaint.replace("\n", " ") and "img3.png" in complaint
+    assert len(list((tmp_path / "bags").iterdir())) == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--out", "bags"), "either a size"),
+        (("--tile-px", 16, "--mpp", 0.5, "--out", "bags"), "micrometres per pixel"),
+    ],
+)
+def test_extract_says_what_is_wrong_with_a_tile_size(
+    images: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch, options: tuple, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, _, complaint = command("extract", images / "img0.png", *options)
+    assert code == 2
+    assert says in " ".join(complaint.split())
+
+
+def test_extract_refuses_a_folder_without_slides(tmp_path: Path, command: Command) -> None:
+    (tmp_path / "empty").mkdir()
+    code, _, complaint = command("extract", tmp_path / "empty", "--size", 16, "--out", tmp_path / "bags")
+    assert (code, "no slide or image" in complaint) == (2, True)
+
+
+def train(command: Command, bags: Path, *options: object) -> tuple[int, str, str]:
+    table = bags.parent / "labels.csv"
+    fixed = ("--labels", table, "--label", "bag_label", "--preset", "crc-r1", "--epochs", 2, "--device", "cpu")
+    return command("train", bags, *fixed, *options)
+
+
+def test_train_writes_one_run(bags: Path, tmp_path: Path, command: Command) -> None:
+    assert train(command, bags, "--method", "abmil", "--seed", 3, "--out", tmp_path / "one.asmil")[0] == 0
+    run = open_run(tmp_path / "one.asmil")
+    assert (run.n_epochs, run.label, run.recipe["seed"]) == (3, "ABMIL", 3)
+
+
+def test_train_writes_a_run_for_each_of_several_methods(bags: Path, tmp_path: Path, command: Command) -> None:
+    methods = ("--method", "abmil", "--method", "abmil_nsf")
+    assert train(command, bags, *methods, "--out", tmp_path / "runs")[0] == 0
+    assert [open_run(tmp_path / "runs" / f"{name}.asmil").has_anchor for name in ("abmil", "abmil_nsf")] == [
+        False,
+        True,
+    ]
+
+
+def test_train_with_folds_prints_the_result_and_its_floors(bags: Path, tmp_path: Path, command: Command) -> None:
+    methods = ("--method", "abmil", "--method", "abmil_nsf")
+    code, said, _ = train(command, bags, *methods, "--folds", 2, "--out", tmp_path / "cv")
+    assert code == 0
+    for words in ("ABMIL + anchor (NSF)", "haematoxylin mean", "pooled features", "permuted bag labels"):
+        assert words in said
+    assert json.loads((tmp_path / "cv" / "report.json").read_text())["floors"]["named"]["name"] == "haematoxylin mean"
+    assert open_run(tmp_path / "cv" / "abmil_nsf" / "fold1.asmil").n_epochs == 3
+
+
+def test_train_without_floors_trains_and_prints_none(bags: Path, tmp_path: Path, command: Command) -> None:
+    code, said, _ = train(command, bags, "--method", "abmil", "--folds", 2, "--no-floors", "--out", tmp_path / "cv")
+    assert (code, "Floors" in said) == (0, False)
+    assert [path.name for path in (tmp_path / "cv").iterdir() if path.is_dir()] == ["abmil"]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [(("--method", "oracle"), "oracle"), (("--folds", 9), "too few for 9 folds"), (("--device", "abacus"), "abacus")],
+)
+def test_train_says_what_is_wrong_and_writes_nothing(
+    bags: Path, tmp_path: Path, command: Command, options: tuple, says: str
+) -> None:
+    code, _, complaint = train(command, bags, *options, "--out", tmp_path / "run")
+    assert code == 2
+    assert says in " ".join(complaint.split())
+    assert not (tmp_path / "run").exists()
