@@ -94,3 +94,8 @@ def test_top_mass_counts_at_least_one_tile() -> None:
 def test_the_top_tiles_are_those_a_stable_sort_puts_first(rng: np.random.Generator, tiles: int) -> None:
     p, k = rng.integers(0, 5, tiles) / 10, int(rng.integers(1, tiles + 1))
     assert set(np.flatnonzero(dynamics.top_tiles(p, k))) == set(np.argsort(-p, kind="stable")[:k])
+
+
+def test_jsd_is_finite_down_to_the_least_number_there_is() -> None:
+    least = np.nextafter(0, 1)
+    assert dynamics.jsd([1.0, least], [1.0, 0.0]) == pytest.approx(0, abs=1e-300)

@@ -49,9 +49,9 @@ def jsd(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
     a, b = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
     if a.shape[-1] != b.shape[-1]:
         raise ValueError(f"JSD needs one tile set, but the maps have {a.shape[-1]} and {b.shape[-1]} tiles")
-    middle = (a + b) / 2
+    both = a + b  # not halved: half of the least number there is would be 0
     with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(a > 0, a * np.log(a / middle), 0.0) + np.where(b > 0, b * np.log(b / middle), 0.0)
+        terms = np.where(a > 0, a * np.log(2 * a / both), 0.0) + np.where(b > 0, b * np.log(2 * b / both), 0.0)
     return np.asarray(np.maximum(terms.sum(axis=-1) / (2 * np.log(2)), 0.0))
 
 
