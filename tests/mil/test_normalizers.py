@@ -58,3 +58,12 @@ def test_an_impossible_normaliser_is_refused() -> None:
     for given_name, numbers in [("sigmoid", {}), ("softmax", {"temperature": 0}), ("entmax", {"alpha": 1})]:
         with pytest.raises(InputError):
             Normalizer(given_name, **numbers)  # type: ignore[arg-type]
+
+
+def test_a_tile_that_entmax_leaves_out_takes_no_gradient() -> None:
+    z = torch.tensor([[0.0, 0.5, 9.0]], requires_grad=True)
+    log_p = normalizers.log_normalize(z, Normalizer("entmax"))
+    assert log_p[0, :2].tolist() == [-torch.inf, -torch.inf]
+    log_p.exp().sum().backward()
+    assert z.grad is not None
+    np.testing.assert_allclose(z.grad, 0, atol=1e-6)

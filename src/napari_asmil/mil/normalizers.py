@@ -19,7 +19,9 @@ def log_normalize(z: Tensor, normalizer: Normalizer) -> Tensor:
         return log_softmax(z, normalizer.temperature)
     if normalizer.name == "nsf":
         return log_nsf(z, normalizer.temperature, normalizer.offset)
-    return entmax(z, normalizer.alpha).log()
+    p = entmax(z, normalizer.alpha)
+    used = p > 0  # the log of a tile that is left out is -inf, and its gradient 0 instead of NaN
+    return torch.where(used, torch.where(used, p, 1.0).log(), -torch.inf)
 
 
 def log_softmax(z: Tensor, temperature: float = 1.0) -> Tensor:
