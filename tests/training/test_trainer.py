@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -116,6 +117,16 @@ def test_other_bags_do_not_resume_a_run(tmp_path: Path) -> None:
         list(fit(small_cohort(seed=1), small_recipe(), tmp_path / "a.asmil"))
 
 
+@pytest.mark.parametrize("what", ["labels", "splits"])
+def test_other_labels_or_splits_do_not_resume_a_run(tmp_path: Path, what: str) -> None:
+    cohort = small_cohort()
+    for _ in fit(cohort, small_recipe(epochs=1), tmp_path / "a.asmil"):
+        pass
+    other = {"s0": 1, "s1": 0} if what == "labels" else {"s0": "test"}
+    with pytest.raises(InputError, match=f"{what} are not those"):
+        list(fit(replace(cohort, **{what: {**getattr(cohort, what), **other}}), small_recipe(), tmp_path / "a.asmil"))
+
+
 def test_a_folder_that_cannot_be_written_is_named_before_training(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be written"):
@@ -166,6 +177,14 @@ def test_a_bag_of_another_encoder_is_refused_by_name(tmp_path: Path) -> None:
     other = in_memory_bag("other", np.zeros((4, 9)), encoder="resnet")
     with pytest.raises(InputError, match=r"'other'.*9 features a tile, not 6.*'resnet', not 'test'"):
         attend([other], tmp_path / "a.asmil", tmp_path / "b.asmil")
+
+
+def test_two_bags_of_one_slide_are_not_attended_to(tmp_path: Path) -> None:
+    for _ in fit(small_cohort(), small_recipe(epochs=0), tmp_path / "a.asmil"):
+        pass
+    bags = [small_cohort(seed=seed).bags[0] for seed in (0, 1)]
+    with pytest.raises(InputError, match="more than one bag of slide s0"):
+        attend(bags, tmp_path / "a.asmil", tmp_path / "b.asmil")
 
 
 def test_recipes_survive_their_own_json_and_say_what_does_not_fit() -> None:

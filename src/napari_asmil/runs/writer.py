@@ -53,8 +53,8 @@ class RunHeader:
         D, length of a bag vector.
     planned_epochs : int
         Epochs after the initialisation; arrays hold one row more.
-    bag_hashes : mapping
-        Content hash of every bag that trains, by slide id: resuming on other data is refused.
+    bag_hashes, labels, splits : mapping
+        Content hash, class and split of every bag, by slide id: resuming on other data is refused.
     """
 
     method: str
@@ -70,6 +70,8 @@ class RunHeader:
     seed: int = 0
     device: str = "cpu"
     bag_hashes: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    splits: Mapping[str, str] = field(default_factory=dict)
     notes: str = ""
 
 
@@ -107,13 +109,19 @@ class RunWriter:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FileLock(path / schema.LOCK)
+        self._lock = FileLock(path / schema.LOCK, thread_local=False)
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise InputError(
                 "Another process is writing this run.", remedy="Stop it first or choose another folder.", path=path
             ) from None
+        except OSError as error:
+            raise InputError(
+                f"The run cannot be written ({error.strerror or error}).",
+                remedy="Choose a folder with room that you may write to.",
+                path=path,
+            ) from error
         self._group = zarr.open_group(path, mode="r+", zarr_format=3)
         self.attrs: dict[str, Any] = dict(self._group.attrs[schema.KEY])  # type: ignore[arg-type]
         self._online = self._array("attention/online")
@@ -290,6 +298,8 @@ def _lay_out(path: Path, header: RunHeader) -> None:
         "seed": header.seed,
         "device": header.device,
         "bag_hashes": dict(header.bag_hashes),
+        "labels": dict(header.labels),
+        "splits": dict(header.splits),
         "notes": header.notes,
         "scalar_names": list(schema.SCALARS),
         "slides": slides,

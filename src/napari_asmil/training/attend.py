@@ -46,15 +46,20 @@ def attend(
     Raises
     ------
     InputError
-        When the checkpoint cannot be read or a bag is not what it was trained on, by encoder, number of
-        features or tile size.
+        When the checkpoint cannot be read, two bags are of one slide, or a bag is not what it was trained on, by
+        encoder or number of features. Tiles of another scale are told of, in the run's notes and at the end.
     """
     folder = find_checkpoint(checkpoint)
     facts = read_facts(folder)
     if not bags:
         raise InputError("No bag was given to attend to.")
+    first: dict[str, Bag] = {}
     for bag in bags:
         _check_fits(bag, facts["expects"], folder)
+        if first.setdefault(bag.slide_id, bag) is not bag:
+            raise InputError(
+                f"There is more than one bag of slide {bag.slide_id}.", remedy="Keep one.", path=bag.source
+            )
     path = Path(out)
     if path.exists():
         raise InputError("This folder exists already.", remedy="Choose another name or remove it.", path=path)

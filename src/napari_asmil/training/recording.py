@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +71,6 @@ def run_header(
     class_names: Sequence[str],
     device: torch.device,
     *,
-    bag_hashes: Mapping[str, str] | None = None,
     notes: str = "",
 ) -> RunHeader:
     """The run's account of itself."""
@@ -88,7 +87,6 @@ def run_header(
         anchor_normalizer=None if recipe.anchor is None else recipe.anchor.normalizer,
         seed=recipe.seed,
         device=str(device),
-        bag_hashes=bag_hashes or {},
         notes=notes,
     )
 

@@ -6,9 +6,9 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -126,16 +126,28 @@ class _Training:
             return RunWriter.create(self.path, self._header(state))
         writer = RunWriter.resume(self.path)
         try:
-            if writer.attrs["bag_hashes"] != self.survey.hashes:
-                raise InputError(
-                    "The bags are not those this run was started with.", remedy="Choose another folder.", path=self.path
-                )
+            for what, now in self._rests_on().items():
+                if writer.attrs[what] != now:
+                    raise InputError(
+                        f"The {what.replace('bag_hashes', 'bags')} are not those this run was started with.",
+                        remedy="Choose another folder.",
+                        path=self.path,
+                    )
             if writer.n_epochs:
                 state.load(checkpoint_path(self.path, writer.commit_of(writer.n_epochs - 1)["checkpoint"]))
         except InputError:
             writer.close()
             raise
         return writer
+
+    def _rests_on(self) -> dict[str, Any]:
+        """What must be the same when a run goes on: content, class and split of every bag, by slide id."""
+        names = self.cohort.class_names
+        return {
+            "bag_hashes": self.survey.hashes,
+            "labels": {slide_id: names[label] for slide_id, label in self.cohort.labels.items()},
+            "splits": dict(self.cohort.splits),
+        }
 
     def _header(self, state: State) -> RunHeader:
         recorded = recorded_ids(self.cohort, self.recipe)
@@ -152,9 +164,9 @@ class _Training:
             )
             for i in recorded
         ]
-        names, hashes = self.cohort.class_names, self.survey.hashes
         notes = f"features: {self.cohort.bags[0].encoder or 'encoder unknown'}"
-        return run_header(state, self.recipe, slides, names, self.device, bag_hashes=hashes, notes=notes)
+        header = run_header(state, self.recipe, slides, self.cohort.class_names, self.device, notes=notes)
+        return replace(header, **self._rests_on())
 
     def _watched(self, state: State, recorded: tuple[str, ...]) -> set[str]:
         """Raw scores: of every recorded slide where there is one row, else of the recipe's watch list."""
