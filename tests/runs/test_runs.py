@@ -22,7 +22,7 @@ def test_a_run_reads_back_what_was_written(make_run: RunMaker) -> None:
             np.testing.assert_array_equal(run.scores(epoch, f"s{s}"), z)
             expected = softmax(z.astype(np.float64), axis=1).mean(axis=0)
             np.testing.assert_allclose(np.exp(run.attention(epoch, f"s{s}")), expected, rtol=1e-6)
-    assert run.logits().shape == (5, 2, 2)
+    assert run.logits(4).shape == (2, 2)
     np.testing.assert_allclose(run.curves()["loss_ce"], 1 / np.arange(1, 6))
 
 
@@ -168,3 +168,13 @@ def test_only_what_a_run_can_derive_is_offered(tmp_path: Path) -> None:
     assert any("without an anchor" in r for r in reasons) and any("raw scores" in r for r in reasons)
     with pytest.raises(InputError, match="not recorded"):
         MapView(run, "s0", Source(Normalizer("nsf")))
+
+
+def test_what_is_not_stored_is_not_shown_under_its_name(make_run: RunMaker) -> None:
+    view = MapView(open_run(make_run(rows=2, anchor=True)), "s0")
+    with pytest.raises(InputError, match="mean of the rows"):
+        view.set(Source(row="head 1"))
+    with pytest.raises(InputError, match="anchor's map is there as stored alone"):
+        view.set(Source(Normalizer("softmax"), branch="anchor"))
+    with pytest.raises(InputError, match="no anchor"):
+        MapView(open_run(make_run("plain")), "s0", Source(branch="anchor"))

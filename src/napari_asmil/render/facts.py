@@ -155,7 +155,7 @@ def _classes(view: MapView, epoch: int) -> dict[str, str]:
     """Label and prediction of the slide."""
     names, label = view.run.class_names, view.slide.label
     given = {} if label is None or not 0 <= label < len(names) else {"label": names[label]}
-    logits = view.run.logits()[epoch, view.slide.index]
+    logits = view.run.logits(epoch)[view.slide.index]
     if len(names) < 2 or not np.isfinite(logits).all():
         return given
     best = int(np.argmax(logits))

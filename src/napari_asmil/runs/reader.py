@@ -223,15 +223,15 @@ class Run:
         """A recorded scalar, float64 (E, S), NaN where it is not defined."""
         if name not in self.scalar_names:
             raise InputError(f"No scalar {name!r} in this run.", remedy=f"Known: {', '.join(self.scalar_names)}.")
-        known = len(self._scalars)
-        if known < self.n_epochs:
-            fresh = np.asarray(self._row("scalars", self.n_epochs - 1)[known : self.n_epochs], dtype=np.float64)
-            self._scalars = np.concatenate([self._scalars, fresh])
-        return np.array(self._scalars[:, :, self.scalar_names.index(name)])
+        known, epochs = self._scalars, self.n_epochs  # an export may ask at the same time, from its own thread
+        if len(known) < epochs:
+            fresh = np.asarray(self._row("scalars", epochs - 1)[len(known) : epochs], dtype=np.float64)
+            self._scalars = known = np.concatenate([known, fresh])
+        return np.array(known[:, :, self.scalar_names.index(name)])
 
-    def logits(self) -> NDArray[np.float32]:
-        """Logits of the recorded slides, float32 (E, S, C)."""
-        return self._rows("logits")
+    def logits(self, epoch: int) -> NDArray[np.float32]:
+        """Logits of the recorded slides at an epoch, float32 (S, C)."""
+        return np.asarray(self._row("logits", epoch)[self._checked(epoch)])
 
     def bags(self) -> NDArray[np.float32]:
         """Bag vectors of the recorded slides, float32 (E, S, D)."""
@@ -260,11 +260,12 @@ class Run:
         return int(epoch)
 
     def _array(self, name: str) -> zarr.Array[Any]:
-        if name not in self._arrays:
+        array = self._arrays.get(name)
+        if array is None:
             found = self._group[name]
             assert isinstance(found, zarr.Array)
-            self._arrays[name] = found
-        return self._arrays[name]
+            self._arrays[name] = array = found
+        return array
 
     def _row(self, name: str, epoch: int) -> zarr.Array[Any]:
         """The array, opened anew when its writer has enlarged it since."""

@@ -90,6 +90,12 @@ class MapView:
             raise InputError(f"Raw scores of {self.slide.slide_id!r} were not recorded.", path=self.run.path)
         if new.row != MEAN and new.row not in self.run.row_names:
             raise InputError(f"This run has no row {new.row!r}.", path=self.run.path)
+        if new.row != MEAN and new.normalizer is None:
+            raise InputError("The map as stored is the mean of the rows.", remedy="Choose a normaliser to see one row.")
+        if new.branch == "anchor" and new.normalizer is not None:
+            raise InputError("Raw scores are of the model itself; the anchor's map is there as stored alone.")
+        if new.branch == "anchor" and not self.run.has_anchor:
+            raise InputError("This run has no anchor, so it has no anchor maps.", path=self.run.path)
         if transform is not None and transform not in TRANSFORMS:
             raise InputError(f"Unknown transform {transform!r}.", remedy=f"Known: {', '.join(TRANSFORMS)}.")
         self.source = new

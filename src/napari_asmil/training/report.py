@@ -160,7 +160,7 @@ def _test(run: Run) -> list[RunSlide]:
 def _bag_numbers(run: Run) -> tuple[float, float, float]:
     """Bag AUC, accuracy and macro F1 of the last epoch."""
     slides = _test(run)
-    logits = run.logits()[-1, [slide.index for slide in slides]]
+    logits = run.logits(run.n_epochs - 1)[[slide.index for slide in slides]]
     labels = np.array([slide.label for slide in slides])
     return auc(logits, labels), accuracy(logits, labels), macro_f1(logits, labels)
 
