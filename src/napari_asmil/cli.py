@@ -224,6 +224,8 @@ def export(
     from napari_asmil.runs import MapView, open_run
     from napari_asmil.slides import open_slide
 
+    if limits not in ("locked", "epoch"):
+        raise InputError(f"Unknown limits {limits!r}.", remedy="Known: locked, epoch.")
     opened = open_run(run)
     if opened.n_epochs == 0:
         raise InputError("This run has no committed epoch yet.", path=run)
@@ -252,9 +254,8 @@ def _source(normalizer: str, temperature: float, offset: float, row: str, branch
 
     if branch not in ("online", "anchor"):
         raise InputError(f"Unknown branch {branch!r}.", remedy="Known: online, anchor.")
-    if normalizer == "stored":
-        return Source(None, row, branch)  # type: ignore[arg-type]
-    return Source(Normalizer(normalizer, temperature, offset), row)  # type: ignore[arg-type]
+    chosen = None if normalizer == "stored" else Normalizer(normalizer, temperature, offset)  # type: ignore[arg-type]
+    return Source(chosen, row, branch)  # type: ignore[arg-type]
 
 
 @app.command()
