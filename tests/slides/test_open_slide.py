@@ -153,6 +153,16 @@ def test_a_closed_slide_frees_its_tiles_and_says_that_it_is_closed(aperio):
 # --- pixel size ---------------------------------------------------------------------------------------------
 
 
+def test_mpp_is_that_of_the_image_shown_and_not_of_an_overview_before_it(tmp_path):
+    path = tmp_path / "two.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as file:
+        for edge, mpp in ((64, 8.0), (512, 0.5)):
+            said = {"axes": "YXS", "PhysicalSizeX": mpp, "PhysicalSizeY": mpp}
+            file.write(np.zeros((edge, edge, 3), np.uint8), photometric="rgb", metadata=said)
+    with open_slide(path) as slide:
+        assert (slide.shape, slide.mpp) == ((512, 512), 0.5)
+
+
 def test_mpp_is_taken_from_the_user_then_ome_then_aperio(aperio, ome):
     for path, options, mpp, source in (
         (aperio, {}, 0.499, "Aperio"),

@@ -158,7 +158,9 @@ def _declared_mpp(tiff: Any, page: Any) -> resolution.Claim | None:
     claim = None
     if tiff.is_ome:
         root = ElementTree.fromstring(tiff.ome_metadata)
-        pixels = next((element for element in root.iter() if element.tag.endswith("}Pixels")), None)
+        size = {"SizeX": str(page.imagewidth), "SizeY": str(page.imagelength)}  # a label or overview may come first
+        found = (element for element in root.iter() if element.tag.endswith("}Pixels"))
+        pixels = next((one for one in found if size.items() <= one.attrib.items()), None)
         claim = None if pixels is None else resolution.from_ome(pixels.attrib)
     if claim is None and tiff.is_svs:
         claim = resolution.from_aperio(page.description)
