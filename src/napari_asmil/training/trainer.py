@@ -199,7 +199,7 @@ class _Training:
                     return
             curves |= self._held_out_metrics(records)
             yield from self._commit(state, writer, epoch, records, curves, time.perf_counter() - begun)
-        yield Finished(self.path, "done", f"Trained {recipe.epochs} epochs.")
+        yield Finished(self.path, "done", f"Trained {writer.n_epochs - 1} epochs.")
 
     def _stopped(self, writer: RunWriter) -> Finished:
         last = writer.n_epochs - 1
