@@ -35,7 +35,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         " and never moves; the network is the paper's",
         {"epochs": 50, "lr": 1e-4, "weight_decay": 1e-5, "clip": 5.0},
     ),
-    "demo": ("the built-in cohort: 16 epochs of small models", {**_SMALL, "epochs": 16}),
+    "demo": ("the built-in cohort: 12 epochs of small models", {**_SMALL, "epochs": 12}),
     "crc-r1": (
         "the colon cohort of the documentation: 20 epochs of small models on z-scored features, test bags recorded",
         {**_SMALL, "epochs": 20, "standardize": True, "record_train": 0},
