@@ -8,6 +8,7 @@ import lazy_loader
 
 if TYPE_CHECKING:
     from napari_asmil.training.attend import attend as attend
+    from napari_asmil.training.crossval import cross_validate as cross_validate
     from napari_asmil.training.presets import PRESETS as PRESETS
     from napari_asmil.training.presets import VARIANTS as VARIANTS
     from napari_asmil.training.presets import preset as preset
@@ -19,6 +20,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "attend": ["attend"],
+        "crossval": ["cross_validate"],
         "presets": ["PRESETS", "VARIANTS", "preset"],
         "recipe": ["AnchorRecipe", "Recipe"],
         "trainer": ["fit"],
