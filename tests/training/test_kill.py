@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -15,11 +16,12 @@ from napari_asmil.training import fit
 from tests.training.cohorts import assert_same_run, small_cohort, small_recipe
 
 KILLS = 20
+EPOCHS = 16
 
 
 def train_and_tell(path: str, pipe: Connection) -> None:
     """Train in a process of its own; say when it begins and each epoch it has announced."""
-    events = fit(small_cohort(), small_recipe(epochs=6), path, device="cpu")
+    events = fit(small_cohort(), small_recipe(epochs=EPOCHS), path, device="cpu")
     pipe.send("begun")
     for event in events:
         if isinstance(event, EpochDone):
@@ -30,7 +32,7 @@ def train_and_tell(path: str, pipe: Connection) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("whole") / "whole.asmil"
-    for _ in fit(small_cohort(), small_recipe(epochs=6), path, device="cpu"):
+    for _ in fit(small_cohort(), small_recipe(epochs=EPOCHS), path, device="cpu"):
         pass
     return path
 
@@ -61,20 +63,21 @@ def test_a_killed_training_resumes_to_the_same_weights_and_loses_no_epoch(
     process = processes.Process(target=train_and_tell, args=(str(path), theirs))
     process.start()
     theirs.close()
-    assert ours.poll(60)
-    assert ours.recv() == "begun"
-    moment = np.random.default_rng(kill).uniform(0, 0.4)
-    process.join(timeout=moment)
+    rng = np.random.default_rng(kill)
+    last, told = kill % 8, []
+    while last not in told:
+        assert ours.poll(60)
+        told.append(ours.recv())
+    process.join(timeout=rng.uniform(0, 0.05))
     process.kill()
     process.join()
-    epochs = [told for told in announced(ours) if isinstance(told, int)]
-    if path.exists():
-        left, unbroken = open_run(path), open_run(whole)
-        assert left.n_epochs >= len(epochs)
-        for epoch in range(left.n_epochs):
-            np.testing.assert_array_equal(left.attention(epoch, "s2"), unbroken.attention(epoch, "s2"))
-    else:
-        assert not epochs
-    for _ in fit(small_cohort(), small_recipe(epochs=6), path, device="cpu"):
+    told += announced(ours)
+    assert process.exitcode == -signal.SIGKILL
+    assert "done" not in told
+    left, unbroken = open_run(path), open_run(whole)
+    assert left.n_epochs >= len([epoch for epoch in told if isinstance(epoch, int)]) > last
+    for epoch in range(left.n_epochs):
+        np.testing.assert_array_equal(left.attention(epoch, "s2"), unbroken.attention(epoch, "s2"))
+    for _ in fit(small_cohort(), small_recipe(epochs=EPOCHS), path, device="cpu"):
         pass
     assert_same_run(whole, path)

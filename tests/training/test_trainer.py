@@ -85,12 +85,24 @@ def test_training_leaves_the_random_state_of_others_alone(tmp_path: Path) -> Non
     assert torch.equal(torch.rand(4), expected)
 
 
-def test_more_epochs_continue_a_finished_run(tmp_path: Path) -> None:
+def test_a_run_is_not_continued_past_its_plan_where_the_learning_rate_would_start_again(tmp_path: Path) -> None:
     cohort, path = small_cohort(), tmp_path / "a.asmil"
-    for epochs in (1, 3):
-        for _ in fit(cohort, small_recipe(epochs=epochs), path):
-            pass
-    assert open_run(path).n_epochs == 4
+    for _ in fit(cohort, small_recipe(epochs=1), path):
+        pass
+    for epochs in (0, 3):
+        with pytest.raises(InputError, match=r"another recipe \(differs in epochs\)"):
+            fit(cohort, small_recipe(epochs=epochs), path)
+
+
+def test_a_model_that_leaves_tiles_out_takes_no_anchor() -> None:
+    with pytest.raises(InputError, match="entmax leaves tiles out"):
+        small_recipe(normalizer={"name": "entmax"})
+    assert small_recipe(normalizer={"name": "entmax"}, anchor=None).normalizer.name == "entmax"
+
+
+def test_the_bags_named_for_watching_must_be_recorded(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="watches 's99'"):
+        list(fit(small_cohort(), small_recipe(watch=("s99",)), tmp_path / "a.asmil"))
 
 
 def test_without_an_anchor_weight_the_model_is_the_plain_one_bit_for_bit(tmp_path: Path) -> None:
@@ -114,7 +126,7 @@ def test_other_bags_do_not_resume_a_run(tmp_path: Path) -> None:
     for _ in fit(small_cohort(), small_recipe(epochs=1), tmp_path / "a.asmil"):
         pass
     with pytest.raises(InputError, match="bags are not those"):
-        list(fit(small_cohort(seed=1), small_recipe(), tmp_path / "a.asmil"))
+        list(fit(small_cohort(seed=1), small_recipe(epochs=1), tmp_path / "a.asmil"))
 
 
 @pytest.mark.parametrize("what", ["labels", "splits"])
@@ -124,7 +136,8 @@ def test_other_labels_or_splits_do_not_resume_a_run(tmp_path: Path, what: str) -
         pass
     other = {"s0": 1, "s1": 0} if what == "labels" else {"s0": "test"}
     with pytest.raises(InputError, match=f"{what} are not those"):
-        list(fit(replace(cohort, **{what: {**getattr(cohort, what), **other}}), small_recipe(), tmp_path / "a.asmil"))
+        changed = replace(cohort, **{what: {**getattr(cohort, what), **other}})
+        list(fit(changed, small_recipe(epochs=1), tmp_path / "a.asmil"))
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_training(tmp_path: Path) -> None:

@@ -80,12 +80,21 @@ def read(path: Path) -> Bag:
         source=path,
         encoder=encoder,
         mpp=mpp,
-        tile_px=int(attrs["patch_size"]),
+        tile_px=_whole_number(attrs["patch_size"], "patch_size", path),
         slide_size=slide_size,
         slide_path=paths["slide_path"],
         contours_path=paths["contours_path"],
         derivation=[edge_note, *notes],
     )
+
+
+def _whole_number(given: object, name: str, path: Path) -> int:
+    try:
+        return int(given)  # type: ignore[call-overload, no-any-return]
+    except (TypeError, ValueError):
+        raise InputError(
+            f"Its attribute {name} is {given!r}, not a number of px.", remedy="Extract the slide again.", path=path
+        ) from None
 
 
 def write_bag(path: str | Path, bag: Bag, *, attrs: Mapping[str, str] | None = None) -> None:

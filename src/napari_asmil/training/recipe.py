@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
@@ -88,6 +88,12 @@ class Recipe(BaseModel):
         if name not in method_names():
             raise ValueError(f"unknown method {name!r}; known: {', '.join(method_names())}")
         return name
+
+    @model_validator(mode="after")
+    def _possible(self) -> Recipe:
+        if self.anchor is not None and self.normalizer.name == "entmax":
+            raise ValueError("an anchor needs a model whose map is nowhere 0; entmax leaves tiles out")
+        return self
 
     @classmethod
     def make(cls, given: Mapping[str, Any]) -> Recipe:

@@ -80,7 +80,7 @@ def fit(
 def _same_recipe(path: Path, recipe: Recipe) -> None:
     before = open_run(path).recipe
     now = recipe.as_json()
-    differing = sorted(k for k in now if before.get(k) != now[k] and k != "epochs")
+    differing = sorted(k for k in now if before.get(k) != now[k])
     if differing:
         raise InputError(
             f"This run was trained by another recipe (differs in {', '.join(differing)}).",
@@ -174,6 +174,8 @@ class _Training:
             return set(recorded)
         watch = self.recipe.watch
         if isinstance(watch, tuple):
+            if unknown := set(watch) - set(recorded):
+                raise InputError(f"The recipe watches {sorted(unknown)[0]!r}, which is not a recorded slide.")
             return set(watch)
         drawn = [i for i in recorded for b in self.cohort.bags if b.slide_id == i and b.slide_path is not None]
         rest = [i for i in recorded if i not in drawn]

@@ -104,11 +104,14 @@ def ask_and_export(controller: Controller, layer: Any = None) -> Export | None:
     if controller.map is None:
         show_error("There is no map to export. Show a run in Explore attention first.")
         return None
-    chosen, _ = QFileDialog.getSaveFileName(None, "Export annotated overlay", suggested_name(controller), PNG)
+    panes = controller.comparison.maps
+    layer = layer if layer is not None or not panes else panes[0]
+    name = suggested_name(controller, layer)
+    chosen, _ = QFileDialog.getSaveFileName(None, "Export annotated overlay", name, PNG)
     return export_shown(controller, Path(chosen), layer) if chosen else None
 
 
-def suggested_name(controller: Controller) -> str:
+def suggested_name(controller: Controller, layer: Any = None) -> str:
     """A file name that says what is in it."""
-    view = controller.map
+    view = controller.map if layer is None else layer.data
     return "overlay.png" if view is None else f"{view.run.name}_{view.slide.slide_id}_epoch{controller.epoch:03d}.png"
