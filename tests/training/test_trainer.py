@@ -182,6 +182,7 @@ def test_attending_with_a_trained_run_gives_its_last_map(tmp_path: Path) -> None
     assert isinstance(events[-1], Finished) and events[-1].why == "done"
     trained, applied = open_run(tmp_path / "a.asmil"), open_run(tmp_path / "b.asmil")
     np.testing.assert_array_equal(applied.attention(0, "s2"), trained.attention(3, "s2"))
+    assert applied.applied == "epoch 3 of a" and not trained.applied
 
 
 def test_a_bag_of_another_encoder_is_refused_by_name(tmp_path: Path) -> None:

@@ -111,6 +111,8 @@ def note(view: MapView) -> str:
 
 def epoch_text(view: MapView, epoch: int) -> str:
     """An epoch in words."""
+    if view.run.applied:
+        return view.run.applied
     return f"{epoch} of {view.run.planned_epochs}" + (" (the initialisation)" if epoch == 0 else "")
 
 

@@ -124,6 +124,11 @@ class Run:
         return tuple(self.attrs["scalar_names"])
 
     @property
+    def applied(self) -> str:
+        """Which epoch of which run was applied, where this one holds the look of a trained model; else empty."""
+        return str(self.attrs.get("applied", ""))
+
+    @property
     def planned_epochs(self) -> int:
         """Epochs planned after the initialisation."""
         return int(self.attrs["planned_epochs"])
@@ -249,7 +254,9 @@ class Run:
         return [
             f"run of {self.label} (method {self.method}, {self.normalizer.label}, {anchor})",
             f"schema {self.attrs['schema']}, created {self.attrs['created']}",
-            f"{self.n_epochs} of {self.planned_epochs + 1} epochs committed, the initialisation included",
+            f"a trained model applied: {self.applied}"
+            if self.applied
+            else f"{self.n_epochs} of {self.planned_epochs + 1} epochs committed, the initialisation included",
             f"{len(self.slides)} slides recorded, {watched} with raw scores of {len(self.row_names)} row(s)",
             f"classes: {', '.join(self.class_names)}",
         ]

@@ -55,6 +55,8 @@ class RunHeader:
         Epochs after the initialisation; arrays hold one row more.
     bag_hashes, labels, splits : mapping
         Content hash, class and split of every bag, by slide id: resuming on other data is refused.
+    applied : str
+        Which epoch of which run was applied, for the look of a trained model.
     """
 
     method: str
@@ -73,6 +75,7 @@ class RunHeader:
     labels: Mapping[str, str] = field(default_factory=dict)
     splits: Mapping[str, str] = field(default_factory=dict)
     notes: str = ""
+    applied: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,6 +304,7 @@ def _lay_out(path: Path, header: RunHeader) -> None:
         "labels": dict(header.labels),
         "splits": dict(header.splits),
         "notes": header.notes,
+        "applied": header.applied,
         "scalar_names": list(schema.SCALARS),
         "slides": slides,
     }

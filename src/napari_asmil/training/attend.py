@@ -131,7 +131,8 @@ def _events(
     slides = [slide_header(bag, path, label=None, split="", watched=True, digest=bag.content_hash()) for bag in bags]
     notes = scale_notes(bags, facts["expects"])
     told = "; ".join(n for n in (f"features: {bags[0].encoder or 'encoder unknown'}", notes) if n)
-    header = run_header(state, recipe, slides, facts["class_names"], device, notes=told)
+    applied = f"epoch {facts['epoch']} of {folder.parent.parent.name.removesuffix('.asmil')}"
+    header = run_header(state, recipe, slides, facts["class_names"], device, notes=told, applied=applied)
     seconds = time.perf_counter() - begun
     with RunWriter.create(path, header) as writer:
         writer.write(EpochRecord(records, step=state.step, seconds=seconds))

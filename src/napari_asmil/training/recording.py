@@ -72,6 +72,7 @@ def run_header(
     device: torch.device,
     *,
     notes: str = "",
+    applied: str = "",
 ) -> RunHeader:
     """The run's account of itself."""
     return RunHeader(
@@ -88,6 +89,7 @@ def run_header(
         seed=recipe.seed,
         device=str(device),
         notes=notes,
+        applied=applied,
     )
 
 
