@@ -107,3 +107,12 @@ def pictured(tmp_path: Path) -> Pictured:
     for seed, run in enumerate(runs):
         write_pictured_run(run, slide, contours, epochs=5, seed=seed)
     return Pictured(slide, contours, runs)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_teardown() -> None:
+    """A window that never was on a screen is not asked to close: its timers end here, before its sliders do."""
+    from napari_asmil.viewer.controller import Controller
+
+    for controller in list(Controller._all.values()):
+        controller.follower.stop()

@@ -14,7 +14,7 @@ from psygnal.containers import EventedList
 from napari_asmil.events import EpochDone, Event, Finished
 from napari_asmil.viewer import layers, limits
 from napari_asmil.viewer.compare import Comparison
-from napari_asmil.viewer.follow import Follower
+from napari_asmil.viewer.follow import Follower, Leaving
 from napari_asmil.viewer.opening import take_features
 from napari_asmil.viewer.stage import Stage
 
@@ -288,6 +288,7 @@ class Controller:
         if not self._has_window:
             self._has_window = True
             window.destroyed.connect(self.close)
+            self._leaving = Leaving(window, self.follower)
 
     def close(self) -> None:
         """Stop the job and close the slide; runs stay as they are on disk."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, ref
 
-from qtpy.QtCore import QTimer
+from qtpy.QtCore import QEvent, QObject, QTimer
 
 from napari_asmil.errors import InputError
 from napari_asmil.viewer import layers
@@ -26,12 +28,16 @@ RESPITE = 40
 
 
 class Follower:
-    """Refreshes the unfinished runs of a controller: on a timer, and soon after an epoch is announced."""
+    """Refreshes the unfinished runs of a controller: on a timer, and soon after an epoch is announced.
+
+    While `held`, it looks at nothing.
+    """
 
     def __init__(self, controller: Controller) -> None:
         self._owner = ref(controller)
         self._seen: WeakKeyDictionary[Run, int] = WeakKeyDictionary()
         self._expected: set[Path] = set()
+        self.held = False
         self._slow, self._soon = QTimer(), QTimer()
         self._slow.setInterval(POLL_MS)
         self._soon.setInterval(EXPECT_MS)
@@ -76,8 +82,9 @@ class Follower:
     def look(self) -> None:
         """Look at every unfinished run now, but for those that are looked at soon anyway."""
         runs = self._unfinished()
-        if not runs:
+        if not runs or self.held:
             self._slow.stop()
+            return
         for run in runs:
             if run.path not in self._expected:
                 self.refresh(run)
@@ -86,7 +93,7 @@ class Follower:
         """Look at the runs whose epochs were announced; a run that is new here is opened and shown."""
         controller = self._owner()
         expected, self._expected = self._expected, set()
-        if controller is None or controller.viewer is None:
+        if controller is None or controller.viewer is None or self.held:
             return
         begun = perf_counter()
         for path in expected:
@@ -109,6 +116,34 @@ class Follower:
         if controller is None or controller.viewer is None:
             return []
         return [run for run in controller.runs if run.n_epochs <= run.planned_epochs]
+
+
+class Leaving(QObject):
+    """Holds a follower off from the moment its window is asked to close until that is refused.
+
+    Between closing and the window's end napari has no sliders any more, and a timer may still fire.
+    """
+
+    def __init__(self, window: QObject, follower: Follower) -> None:
+        super().__init__()
+        self._follower = ref(follower)
+        window.installEventFilter(self)
+
+    def eventFilter(self, window: QObject, event: QEvent) -> bool:
+        """Look at nothing once the window is asked to close; go on if it is still visible after that."""
+        follower = self._follower()
+        if follower is not None and event.type() == QEvent.Type.Close:
+            follower.held = True
+            QTimer.singleShot(0, partial(_go_on_if_visible, ref(window), self._follower))
+        return False
+
+
+def _go_on_if_visible(window: ref[QObject], follower: ref[Follower]) -> None:
+    there, held = window(), follower()
+    with suppress(RuntimeError):  # the window's Qt side is gone
+        if there is not None and held is not None and there.isVisible():
+            held.held = False
+            held.watch()
 
 
 def first_slide(run: Run, liked: Sequence[str] = ()) -> RunSlide:
