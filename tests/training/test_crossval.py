@@ -188,7 +188,9 @@ def test_words_say_so_too_when_none_is_beaten(report: Report) -> None:
     assert "every attention map is above it" in with_floor(report, 0.01)
 
 
-@pytest.mark.parametrize(("auc", "words"), [(0.58, "near chance"), (0.9, "something leaks")])
+@pytest.mark.parametrize(
+    ("auc", "words"), [(0.58, "would mean a leak"), (0.9, "something leaks"), (float("nan"), "says nothing")]
+)
 def test_words_say_what_permuted_labels_mean(report: Report, auc: float, words: str) -> None:
     assert words in with_floor(report, 0.5, permuted=auc)
 

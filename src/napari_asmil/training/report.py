@@ -213,6 +213,6 @@ def _with_pair(method: MethodResult, plain: MethodResult | None) -> MethodResult
         bags_won=_mean(gains > 0),
         bag_auc_gain=_mean(np.subtract(method.bag_auc, plain.bag_auc)),
         entropy_gain=method.entropy_positive - plain.entropy_positive,
-        jsd_ratio=method.jsd_bits / plain.jsd_bits,
+        jsd_ratio=method.jsd_bits / plain.jsd_bits if plain.jsd_bits else float("nan"),
     )
     return replace(method, paired=pair)

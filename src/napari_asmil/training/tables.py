@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_asmil.analysis.dynamics import FLAT
 from napari_asmil.training.floors import Floors, NumberFloor
@@ -103,14 +104,24 @@ def sentences(report: Report) -> Iterator[str]:
         yield from _against_number(report.methods, floors)
         yield _against_pooling(report.methods, floors)
     if report.permuted is not None:
-        mean = float(np.mean(report.permuted))
-        chance = "near chance: no sign of a leak" if mean <= LEAK else "too much for chance: something leaks"
-        yield f"On permuted bag labels the bag AUC is {mean:.3f}, {chance}."
+        yield _on_permuted(np.array(report.permuted))
     for method in report.methods:
         if method.effective_share >= FLAT:
             yield f"The maps of {method.label} are flat (effective tiles / M {method.effective_share:.3f})."
     if not report.patient_disjoint:
         yield "The folds are not known to be patient-disjoint: all bag AUCs are optimistic for new patients."
+
+
+def _on_permuted(aucs: NDArray[np.float64]) -> str:
+    """The control in words; a fold whose test bags have one class only has no AUC."""
+    known = aucs[np.isfinite(aucs)]
+    if not len(known):
+        return "On permuted bag labels no fold has test bags of two classes: the control says nothing."
+    mean, spread = float(known.mean()), float(known.std())
+    told = f"On permuted bag labels the bag AUC is {mean:.3f} (sd over folds {spread:.3f})"
+    if mean > LEAK:
+        return f"{told}, too much for chance: something leaks."
+    return f"{told}; above {LEAK} would mean a leak, and small leaks this control does not see."
 
 
 def _against_number(methods: Sequence[MethodResult], floors: Floors) -> Iterator[str]:
