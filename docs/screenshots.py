@@ -41,6 +41,7 @@ def main(made: Path) -> None:
         for station in (opened, training, explored, compared, dynamics):
             take(station, theme, made, slide)
     overlay(made, slide)
+    drawn(made, slide)
 
 
 def take(station: Callable[..., None], theme: str, made: Path, slide: str) -> None:
@@ -123,6 +124,19 @@ def overlay(made: Path, slide: str) -> None:
     with open_slide(made / "slides" / f"{slide}.ome.tif") as picture:
         view = MapView(run, slide, transform="log10")
         export_overlay(IMAGES / "overlay.png", view, run.n_epochs - 1, slide=picture, contours=contours, max_px=800)
+
+
+def drawn(made: Path, slide: str, edge: int = 640) -> None:
+    """The drawn slide as a whole, and the surroundings of its first focus as they are."""
+    focus = read_annotations(made / "annotations" / f"{slide}.geojson").polygons[0].exterior
+    x, y = (int(v) for v in focus.mean(axis=0) - edge / 2)
+    with open_slide(made / "slides" / f"{slide}.ome.tif") as opened:
+        near = opened.read(0, y, y + edge, x, x + edge)
+        whole = Image.fromarray(opened.read(0, 0, opened.shape[0], 0, opened.shape[1]))
+    page = Image.new("RGB", (2 * edge + 20, edge), "white")
+    page.paste(whole.resize((edge, edge), Image.Resampling.LANCZOS), (0, 0))
+    page.paste(Image.fromarray(near), (edge + 20, 0))
+    page.save(IMAGES / "drawn.jpg", quality=85)
 
 
 def open_dock(viewer: Any, title: str) -> Any:
