@@ -86,9 +86,19 @@ def rank_correlation(p: ArrayLike, q: ArrayLike) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
+def is_flat(effective_share: ArrayLike, tiles: ArrayLike) -> NDArray[np.bool_]:
+    """Whether maps are flat, from effective tiles / M and M; a map of few tiles never is."""
+    return np.asarray((np.asarray(effective_share) >= FLAT) & (np.asarray(tiles) >= FLAT_TILES))
+
+
+def is_collapsed(normalized: ArrayLike, tiles: ArrayLike) -> NDArray[np.bool_]:
+    """Whether maps are collapsed, from normalised entropy and M; a map of one tile never is."""
+    return np.asarray((np.asarray(normalized) < COLLAPSED) & (np.asarray(tiles) > 1))
+
+
 def verdict(p: ArrayLike) -> str:
     """Words for a map (M,) that JSD alone would flatter: "flat", "collapsed", or ""."""
     tiles = np.shape(p)[-1]
-    if tiles >= FLAT_TILES and float(effective_tiles(p)) / tiles >= FLAT:
+    if is_flat(effective_tiles(p) / tiles, tiles):
         return "flat"
-    return "collapsed" if tiles > 1 and float(normalized_entropy(p)) < COLLAPSED else ""
+    return "collapsed" if is_collapsed(normalized_entropy(p), tiles) else ""

@@ -12,6 +12,7 @@ from weakref import WeakKeyDictionary, ref
 
 from qtpy.QtCore import QEvent, QObject, QTimer
 
+from napari_asmil.analysis.localisation import is_tumour
 from napari_asmil.errors import InputError
 from napari_asmil.viewer import layers
 
@@ -162,5 +163,5 @@ def first_slide(run: Run, liked: Sequence[str] = ()) -> RunSlide:
 
 def _appeal(slide: RunSlide, liked: Sequence[str]) -> tuple[bool, ...]:
     pictured = slide.slide_path is not None and slide.slide_path.exists()
-    tumour = slide.tile_labels is not None and bool((slide.tile_labels >= 0.5).any())
+    tumour = slide.tile_labels is not None and bool(is_tumour(slide.tile_labels).any())
     return slide.slide_id in liked, pictured, tumour, slide.split == "test"

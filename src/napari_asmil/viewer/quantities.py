@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.analysis.dynamics import COLLAPSED, FLAT, FLAT_TILES
+from napari_asmil.analysis.dynamics import is_collapsed, is_flat
 from napari_asmil.render.facts import verdict
 from napari_asmil.runs import Run
 from napari_asmil.runs.schema import probabilities
@@ -108,8 +108,8 @@ def warning(run: Run, epoch: int, slide_id: str | None) -> str:
     if epoch >= run.n_epochs:
         return ""
     tiles = np.array([s.n_tiles for s in run.slides])
-    flat = (run.scalars("effective_share")[epoch] >= FLAT) & (tiles >= FLAT_TILES)
-    collapsed = (run.scalars("normalized_entropy")[epoch] < COLLAPSED) & (tiles > 1)
+    flat = is_flat(run.scalars("effective_share")[epoch], tiles)
+    collapsed = is_collapsed(run.scalars("normalized_entropy")[epoch], tiles)
     if slide_id is not None:
         named = next((s.index for s in run.slides if s.slide_id == slide_id), None)
         if named is None or not (flat | collapsed)[named]:
