@@ -20,6 +20,15 @@ def test_the_centre_of_a_tile_is_half_an_edge_less_half_a_pixel_from_its_first_p
     assert grid.centres[0, 0] == pixels.mean()
 
 
+@pytest.mark.parametrize(
+    ("corner", "outside"),
+    [((99, 0), False), ((100, 0), True), ((0, 49), False), ((0, 50), True), ((-20, -20), False), ((-21, 0), True)],
+)
+def test_a_tile_belongs_to_a_slide_when_its_centre_is_on_it(corner, outside):
+    grid = TileGrid([[0, 0], corner], 40)
+    np.testing.assert_array_equal(grid.outside((120, 70)), [False, outside])
+
+
 def test_tiles_edge_to_edge_become_one_raster_pixel_each():
     raster = TileGrid(lattice([64, 128, 192], [0, 64]), 64).raster
     assert (raster.shape, raster.pixel) == ((2, 3), 64)

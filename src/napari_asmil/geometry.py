@@ -103,6 +103,11 @@ class TileGrid:
         x1, y1 = self.xy.max(axis=0).tolist()
         return x0, y0, x1 + self.size, y1 + self.size
 
+    def outside(self, slide_size: tuple[int, int]) -> NDArray[np.bool_]:
+        """Tiles, bool (M,), whose centre is not on a slide of (width, height) level-0 px: one may overhang by half."""
+        middle = self.xy + self.size / 2
+        return np.asarray(((middle < 0) | (middle >= slide_size)).any(axis=1))
+
     @cached_property
     def raster(self) -> TileRaster:
         """The coarsest raster that draws every tile exactly where it lies.

@@ -154,9 +154,10 @@ def test_a_slide_of_another_size_is_refused(make_view, make_slide) -> None:
         overlay_image(make_view([flat(M)]), 0, slide=slide)
 
 
-def test_tiles_outside_the_slide_are_refused(make_view, make_slide) -> None:
-    slide = make_slide(np.zeros((600, 740, 3), dtype=np.uint8))
-    with pytest.raises(InputError, match=r"12 of 28 tiles .* lie outside the slide of 740 x 600"):
+@pytest.mark.parametrize(("height", "outside"), [(556, 12), (555, 16)])
+def test_tiles_whose_centre_is_off_the_slide_are_refused(make_view, make_slide, height: int, outside: int) -> None:
+    slide = make_slide(np.zeros((height, 740, 3), dtype=np.uint8))
+    with pytest.raises(InputError, match=rf"{outside} of 28 tiles .* lie outside the slide of 740 x {height}"):
         overlay_image(make_view([flat(M)], slide_size=None), 0, slide=slide)
 
 

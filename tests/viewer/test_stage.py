@@ -12,7 +12,7 @@ import pytest
 
 from napari_asmil.viewer import layers
 from napari_asmil.viewer.controller import Controller
-from tests.viewer.conftest import Pictured, write_contours, write_slide
+from tests.viewer.conftest import TILE, Pictured, tile_corners, write_contours, write_slide
 
 
 def kinds(model: Any) -> list[str]:
@@ -78,6 +78,20 @@ def test_opening_a_slide_that_the_map_does_not_fit_takes_the_map_away(
     controller.open_slide(small)
     assert controller.map is None
     assert "map" not in kinds(model)
+
+
+@pytest.mark.parametrize(("missing", "kept"), [(TILE // 2 - 1, True), (TILE // 2, False)])
+def test_a_map_stays_over_a_slide_on_which_the_centre_of_every_tile_lies(
+    model: Any, pictured: Pictured, tmp_path: Path, missing: int, kept: bool
+) -> None:
+    import tifffile
+
+    cut, edge = tmp_path / "cut.tif", tile_corners().max() + TILE - missing
+    tifffile.imwrite(cut, np.zeros((edge, edge, 3), np.uint8), photometric="rgb", tile=(128, 128))
+    controller = Controller.of(model)
+    controller.show_map(controller.add_run(pictured.runs[0]), "other")
+    controller.open_slide(cut)
+    assert ("map" in kinds(model)) is kept
 
 
 def test_a_slide_can_be_shown_through_dask(model: Any, pictured: Pictured) -> None:

@@ -122,8 +122,7 @@ class Bag:
         """
         if self.tiles is None:
             return
-        centre = self.tiles.xy + self.tiles.size / 2
-        outside = np.flatnonzero(((centre < 0) | (centre >= slide_size)).any(axis=1))
+        outside = np.flatnonzero(self.tiles.outside(slide_size))
         if len(outside):
             x, y = self.tiles.xy[outside[0]]
             raise InputError(

@@ -96,7 +96,7 @@ def _bounds(shown: RunSlide, slide: Slide | None) -> tuple[float, float, float, 
     if size is None:
         return tiles.bounds
     width, height = size
-    outside = (tiles.xy >= size).any(axis=1) | (tiles.xy + tiles.size <= 0).any(axis=1)
+    outside = tiles.outside((width, height))
     if outside.any():
         raise InputError(
             f"{int(outside.sum())} of {len(tiles)} tiles of {shown.slide_id!r} lie outside the slide of"

@@ -168,10 +168,6 @@ def misfit(slide: Slide, recorded: RunSlide) -> str:
             f"{slide.path.name} is {width} x {height} px, but the tiles of {recorded.slide_id} were cut from a slide"
             f" of {size[0]} x {size[1]} px."
         )
-    if recorded.tiles is None:
-        return ""
-    x0, y0, x1, y1 = recorded.tiles.bounds
-    edge = recorded.tiles.size
-    if x0 <= -edge or y0 <= -edge or x1 - edge >= width or y1 - edge >= height:
+    if recorded.tiles is not None and recorded.tiles.outside((width, height)).any():
         return f"Some tiles of {recorded.slide_id} lie outside {slide.path.name}, which is {width} x {height} px."
     return ""
