@@ -143,7 +143,7 @@ def test_an_edge_that_is_no_whole_number_survives(tmp_path, make_bag):
 
 
 def test_a_failed_writing_leaves_nothing_behind(tmp_path, make_bag):
-    with pytest.raises(InputError, match=r"cannot be written.*Choose a folder"):
+    with pytest.raises(InputError, match=r"cannot be written.*Choose an existing folder"):
         write_bag(tmp_path / "nowhere" / "s0.h5", make_bag())
     assert list(tmp_path.iterdir()) == []
 

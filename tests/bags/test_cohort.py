@@ -189,5 +189,5 @@ def test_checking_reads_no_features_which_refuse_themselves_when_read(folder, ta
 
 def test_half_written_files_of_a_running_extraction_are_no_bags(folder, table, make_bag):
     write_bag(folder / ".s9.h5", make_bag("s9"))
-    (folder / ".s8.h5.123.tmp").write_bytes(b"half")
+    (folder / ".s8.h5.partial-123").write_bytes(b"half")
     assert len(read_cohort(folder, table(ROWS)).bags) == 4

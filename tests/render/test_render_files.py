@@ -71,8 +71,8 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_no_half_one(
     else:
         save = Image.Image.save
 
-        def half(self: Image.Image, target: Path, **_: Any) -> None:
-            save(self.crop((0, 0, 4, 4)), target)
+        def half(self: Image.Image, target: Path, *, format: str, **_: Any) -> None:  # noqa: A002 - Pillow's name
+            save(self.crop((0, 0, 4, 4)), target, format=format)
             full()
 
         monkeypatch.setattr(Image.Image, "save", half)

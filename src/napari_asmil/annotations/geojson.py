@@ -6,9 +6,7 @@ A ``crs`` is ignored: where there is one (TRIDENT writes EPSG:3857), it is untru
 from __future__ import annotations
 
 import colorsys
-import contextlib
 import json
-import os
 import re
 import uuid
 import zlib
@@ -20,6 +18,7 @@ import numpy as np
 
 from napari_asmil.annotations.contours import Contour, Contours
 from napari_asmil.errors import InputError
+from napari_asmil.files import write_text
 
 
 def sniff(path: Path) -> bool:
@@ -70,20 +69,8 @@ def write_geojson(path: str | Path, contours: Contours) -> None:
     contours : Contours
         What to write.
     """
-    path = Path(path)
     features = [_feature(index, contour) for index, contour in enumerate(contours.polygons)]
-    half = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        half.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
-        os.replace(half, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            half.unlink()
-        raise InputError(
-            f"The annotations cannot be written ({error.strerror}).",
-            remedy="Choose a folder with room and write access.",
-            path=path,
-        ) from error
+    write_text(Path(path), json.dumps({"type": "FeatureCollection", "features": features}))
 
 
 def _features(content: Any) -> Iterator[dict[str, Any]]:

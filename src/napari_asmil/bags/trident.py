@@ -7,7 +7,6 @@ file attributes ``mpp``, ``slide_path`` and ``contours_path`` (relative to the f
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Mapping
 from functools import partial
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from napari_asmil.bags.bag import FEATURE_CACHE, Bag, finite
 from napari_asmil.errors import InputError
+from napari_asmil.files import complete
 from napari_asmil.geometry import TileGrid
 
 NUMBERS = {
@@ -117,35 +117,24 @@ def write_bag(path: str | Path, bag: Bag, *, attrs: Mapping[str, str] | None = N
     path = Path(path)
     if bag.tiles is None:
         raise InputError(f"The bag of slide {bag.slide_id} has no tile coordinates to write.", path=path)
-    half = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with h5py.File(half, "w") as file:
-            features = file.create_dataset("features", data=bag.features())
-            features.attrs.update({"name": bag.slide_id, "encoder": bag.encoder})
-            coords = file.create_dataset("coords", data=bag.tiles.xy)
-            edge = bag.tiles.size
-            coords.attrs["patch_size_level0"] = int(edge) if edge == int(edge) else edge
-            coords.attrs["patch_size"] = bag.tile_px or round(edge)
-            coords.attrs["name"] = bag.slide_id
-            if bag.slide_size is not None:
-                coords.attrs["level0_width"], coords.attrs["level0_height"] = bag.slide_size
-            if bag.tile_labels is not None:
-                file.create_dataset("tile_labels", data=bag.tile_labels)
-            file.attrs.update(attrs or {})
-            if bag.mpp is not None:
-                file.attrs["mpp"] = bag.mpp
-            for name, target in (("slide_path", bag.slide_path), ("contours_path", bag.contours_path)):
-                if target is not None:
-                    file.attrs[name] = _relative(target, path)
-        os.replace(half, path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            half.unlink()
-        raise InputError(
-            f"The features cannot be written ({error}).",
-            remedy="Choose a folder with room and write access.",
-            path=path,
-        ) from error
+    with complete(path) as half, h5py.File(half, "w") as file:
+        features = file.create_dataset("features", data=bag.features())
+        features.attrs.update({"name": bag.slide_id, "encoder": bag.encoder})
+        coords = file.create_dataset("coords", data=bag.tiles.xy)
+        edge = bag.tiles.size
+        coords.attrs["patch_size_level0"] = int(edge) if edge == int(edge) else edge
+        coords.attrs["patch_size"] = bag.tile_px or round(edge)
+        coords.attrs["name"] = bag.slide_id
+        if bag.slide_size is not None:
+            coords.attrs["level0_width"], coords.attrs["level0_height"] = bag.slide_size
+        if bag.tile_labels is not None:
+            file.create_dataset("tile_labels", data=bag.tile_labels)
+        file.attrs.update(attrs or {})
+        if bag.mpp is not None:
+            file.attrs["mpp"] = bag.mpp
+        for name, target in (("slide_path", bag.slide_path), ("contours_path", bag.contours_path)):
+            if target is not None:
+                file.attrs[name] = _relative(target, path)
 
 
 def _opened(path: Path) -> Any:

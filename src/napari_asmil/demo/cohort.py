@@ -18,7 +18,7 @@ from napari_asmil.demo.pictures import write_contours, write_slide
 from napari_asmil.demo.world import World
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone
-from napari_asmil.render.files import complete
+from napari_asmil.files import complete, write_text
 
 MARK = "demo.json"
 """Says that a folder is a demo's, and of which seed."""
@@ -55,8 +55,7 @@ def claim(out: Path, seed: int) -> None:
     else:
         with _writing(out):
             out.mkdir(parents=True, exist_ok=True)
-            with complete(mark, ".json") as partial:
-                partial.write_text(json.dumps({"seed": seed}))
+            write_text(mark, json.dumps({"seed": seed}))
 
 
 def write_cohort(out: Path, world: World, seed: int) -> Iterator[BatchDone]:
@@ -91,7 +90,7 @@ def read_back(out: Path) -> Cohort:
 
 
 def _write_labels(path: Path, cohort: Cohort, drawn: tuple[str, ...]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with complete(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(["slide_id", "label", "split", "slide_path", "contours_path"])
         for bag in cohort.bags:

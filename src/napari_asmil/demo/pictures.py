@@ -12,7 +12,7 @@ from PIL import Image
 from napari_asmil.annotations import Contour, Contours, write_geojson
 from napari_asmil.demo.histology import Painter
 from napari_asmil.demo.world import ENCODER, MPP, Place
-from napari_asmil.render.files import complete
+from napari_asmil.files import complete
 
 BLOCK = 256
 SMALLEST = 512
@@ -32,7 +32,7 @@ def write_slide(path: Path, place: Place, rng: np.random.Generator) -> None:
         **{f"PhysicalSize{axis}": MPP for axis in "XY"},
         **{f"PhysicalSize{axis}Unit": "µm" for axis in "XY"},
     }
-    with complete(path, ".tif") as partial, tifffile.TiffWriter(partial, ome=True) as file:
+    with complete(path) as partial, tifffile.TiffWriter(partial, ome=True) as file:
         file.write(levels[0], subifds=len(levels) - 1, metadata=described, **options)
         for level in levels[1:]:
             file.write(level, subfiletype=1, **options)

@@ -12,10 +12,11 @@ from PIL import Image, ImageColor
 
 from napari_asmil.analysis.dynamics import verdict
 from napari_asmil.errors import InputError
+from napari_asmil.files import complete
 from napari_asmil.render.comparison import Comparison
 from napari_asmil.render.compositor import Limits
 from napari_asmil.render.facts import SOFTWARE, concentration, epoch_text, jsd_text, shown_slide
-from napari_asmil.render.files import complete
+from napari_asmil.render.files import check_ending
 from napari_asmil.render.sheet import INK, RULE, SOFT, WARNING, Sheet, line_height
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def film(
     InputError
         When the maps do not belong together, an epoch is not there, or the file cannot be written.
     """
+    check_ending(Path(path), ".gif")
     if len(views) > MAX_VIEWS:
         raise InputError(f"A film shows at most {MAX_VIEWS} maps side by side, not {len(views)}.")
     reel = _Reel(Comparison.of(views, slide, contours, panel_px, limits, colormap, opacity))
@@ -81,7 +83,7 @@ def film(
     frames = (reel.frame(epoch).quantize(palette=palette, dither=Image.Dither.NONE) for epoch in shown)
     durations = [round(1000 * seconds)] * (len(shown) - 1) + [round(1000 * seconds * HOLD_LAST)]
     comment = "; ".join([*(view.label for view in views), *reel.maps.words(), SOFTWARE]).encode()
-    with complete(Path(path), ".gif") as partial:
+    with complete(Path(path)) as partial:
         first = next(frames)
         first.save(
             partial, format="GIF", save_all=True, append_images=frames, duration=durations, loop=0, comment=comment

@@ -12,8 +12,9 @@ import numpy as np
 
 from napari_asmil.analysis.display import TRANSFORMS
 from napari_asmil.errors import InputError
+from napari_asmil.files import complete
 from napari_asmil.render.facts import facts_of
-from napari_asmil.render.files import complete
+from napari_asmil.render.files import check_ending
 from napari_asmil.render.scene import tiles_of
 
 if TYPE_CHECKING:
@@ -50,11 +51,12 @@ def export_tiles(path: str | Path, view: MapView, epoch: int, *, bounds: tuple[i
     InputError
         When the epoch is not there, the bag has no coordinates, or the file cannot be written.
     """
+    check_ending(Path(path), ".geojson")
     if not 0 <= epoch < len(view):
         raise InputError(f"Epoch {epoch} is not there; epochs 0 to {len(view) - 1} are.", path=view.run.path)
     said = facts_of(view, epoch, view.probabilities(epoch))
     facts = {name: text for name, text in said.items() if text and name not in ("shown", "caution")}
-    with complete(Path(path), ".geojson") as partial, partial.open("w", encoding="utf-8") as file:
+    with complete(Path(path)) as partial, partial.open("w", encoding="utf-8") as file:
         file.write(
             f'{{"type": "FeatureCollection", "napari_asmil": {json.dumps(facts, ensure_ascii=False)}, "features": [\n'
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import platform
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
+from napari_asmil.files import complete, replacing
 from napari_asmil.runs import schema
 
 
@@ -141,19 +141,9 @@ class RunWriter:
         path = Path(path)
         if path.exists():
             raise InputError("This folder exists already.", remedy="Choose another name or remove it.", path=path)
-        partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
-        try:
+        with complete(path) as partial:
             path.parent.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(partial, ignore_errors=True)
             _lay_out(partial, header)
-            os.replace(partial, path)
-        except OSError as error:
-            shutil.rmtree(partial, ignore_errors=True)
-            raise InputError(
-                f"The run cannot be written ({error.strerror or error}).",
-                remedy="Choose a folder with room that you may write to.",
-                path=path,
-            ) from error
         return cls(path)
 
     @classmethod
@@ -251,12 +241,10 @@ class RunWriter:
                 "checkpoint": record.checkpoint,
             }
         )
-        partial = target.with_suffix(".partial")
-        with partial.open("w") as file:
+        with replacing(target) as partial, partial.open("w") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, target)
 
 
 def _lay_out(path: Path, header: RunHeader) -> None:

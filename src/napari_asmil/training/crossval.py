@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -13,6 +12,7 @@ from threading import Event as Flag
 from napari_asmil.bags import Cohort
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
+from napari_asmil.files import write_text
 from napari_asmil.training.floors import floors_of
 from napari_asmil.training.folds import make_folds, permute_labels
 from napari_asmil.training.recipe import Recipe
@@ -104,6 +104,4 @@ def write_report(report: Report, folder: Path) -> None:
     """Write ``report.json`` and ``report.txt``, each whole or not at all."""
     numbers = json.dumps(report.as_dict(), indent=1)
     for name, text in (("report.json", numbers), ("report.txt", as_text(report))):
-        partial = folder / f".{name}.partial"
-        partial.write_text(text + "\n", encoding="utf-8")
-        os.replace(partial, folder / name)
+        write_text(folder / name, text + "\n")

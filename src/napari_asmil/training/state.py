@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from napari_asmil.errors import InputError
+from napari_asmil.files import complete
 from napari_asmil.mil import Anchor, AttentionMIL, build_model
 from napari_asmil.training.recipe import Recipe
 
@@ -55,13 +55,12 @@ class State:
 
     def save(self, folder: Path, facts: Mapping[str, Any]) -> None:
         """Write ``model.safetensors`` and ``checkpoint.json``; the folder appears complete or not at all."""
-        partial = folder.with_name(f".{folder.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        save_file({k: v.detach().contiguous().cpu() for k, v in self._tensors().items()}, partial / "model.safetensors")
-        (partial / "checkpoint.json").write_text(json.dumps({**facts, "step": self.step}, indent=1))
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(partial, folder)
+        tensors = {k: v.detach().contiguous().cpu() for k, v in self._tensors().items()}
+        with complete(folder) as partial:
+            partial.mkdir(parents=True)
+            save_file(tensors, partial / "model.safetensors")
+            (partial / "checkpoint.json").write_text(json.dumps({**facts, "step": self.step}, indent=1))
+            shutil.rmtree(folder, ignore_errors=True)
 
     def load(self, folder: Path) -> None:
         """Restore what `save` wrote into a state of the same recipe.

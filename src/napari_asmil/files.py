@@ -1,0 +1,61 @@
+"""Files and folders that are complete or not there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from napari_asmil.errors import InputError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path`: the file or folder made there takes its place when the block ends well.
+
+    Otherwise it is removed, and what was at `path` stays. A folder does not take the place of one that holds
+    something.
+    """
+    partial = path.with_name(f".{path.name}.partial-{os.getpid()}")
+    _remove(partial)
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        _remove(partial)
+
+
+@contextmanager
+def complete(path: Path) -> Iterator[Path]:
+    """As `replacing`, and what the system objects to is told.
+
+    Raises
+    ------
+    InputError
+        When it cannot be written, with the system's reason.
+    """
+    try:
+        with replacing(path) as partial:
+            yield partial
+    except OSError as error:
+        raise InputError(
+            f"It cannot be written ({error.strerror or error}).",
+            remedy="Choose an existing folder with room that you may write to.",
+            path=path,
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, UTF-8, whole or not at all; raises as `complete`."""
+    with complete(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def _remove(partial: Path) -> None:
+    with suppress(OSError):
+        if partial.is_dir():
+            shutil.rmtree(partial)
+        else:
+            partial.unlink()
