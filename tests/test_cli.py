@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+from PIL import Image
 
 from napari_asmil import cli
 from tests.conftest import RunMaker
@@ -119,6 +120,54 @@ def test_a_good_cohort_trains_and_its_run_is_described(command: Command, tmp_pat
     code, said, complaint = command("export", run, "--out", tmp_path / "map.png", "--normalizer", "nsf")
     assert code == 0, complaint
     assert (tmp_path / "map.png").is_file() and "NSF T=1 offset=0" in said
+
+
+@pytest.mark.parametrize(
+    ("ending", "options", "says"),
+    [
+        (".gif", ("--epoch", 1), "--epoch does nothing for a .gif file: a film shows all epochs"),
+        (".gif", ("--limits", "epoch"), "locked over all epochs"),
+        (".geojson", ("--limits", "locked"), "--limits does nothing for a .geojson file"),
+        (".geojson", ("--max-px", 500), "--max-px does nothing for a .geojson file"),
+        (".geojson", ("--transform", "log10"), "--transform does nothing for a .geojson file"),
+        (".png", ("--limits", "auto"), "Unknown limits 'auto'"),
+        (".png", ("--max-px", 0), "longer side must be 64 to 8192 px, not 0"),
+        (".gif", ("--max-px", 9000), "longer side must be 64 to 8192 px, not 9000"),
+        (".bmp", (), "Unknown ending '.bmp'"),
+        (".png", ("--temperature", 2), "--temperature does nothing with --normalizer stored"),
+        (".png", ("--offset", 1), "--offset does nothing with --normalizer stored"),
+        (".png", ("--normalizer", "softmax", "--offset", 1), "--offset does nothing with --normalizer softmax"),
+        (".png", ("--normalizer", "entmax", "--temperature", 2), "--temperature does nothing with --normalizer entmax"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused_and_nothing_is_written(
+    command: Command, make_run: RunMaker, ending: str, options: tuple[object, ...], says: str
+) -> None:
+    run = make_run()
+    out = run.parent / f"x{ending}"
+    code, _, complaint = command("export", run, "--out", out, *options)
+    assert code == 2 and says in complaint
+    assert not out.exists()
+
+
+def test_a_film_is_as_large_as_asked_for_and_said_to_hold_all_epochs(command: Command, make_run: RunMaker) -> None:
+    run, widths = make_run(epochs=2), []
+    for size in (300, 500):
+        out = run.parent / f"{size}.gif"
+        code, said, complaint = command("export", run, "--out", out, "--max-px", size)
+        assert code == 0, complaint
+        assert "epochs 0 to 2" in said
+        with Image.open(out) as picture:
+            widths.append(picture.width)
+    assert widths[1] - widths[0] == 200
+
+
+def test_the_numbers_of_a_normaliser_are_taken_and_shown(command: Command, make_run: RunMaker) -> None:
+    run = make_run()
+    options = ("--normalizer", "nsf", "--temperature", 0.5, "--offset", 2, "--epoch", 3)
+    code, said, complaint = command("export", run, "--out", run.parent / "x.geojson", *options)
+    assert code == 0, complaint
+    assert "NSF T=0.5 offset=2" in said and "epoch 3" in said
 
 
 @pytest.mark.parametrize("cut", [0, 40, 2000])

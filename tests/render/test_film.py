@@ -83,4 +83,6 @@ def test_maps_that_do_not_belong_together_are_refused(tmp_path: Path, make_view)
         film(tmp_path / "f.gif", [one] * 5)
     with pytest.raises(InputError, match=r"Epochs \[0, 3\] were asked for; epochs 0 to 0"):
         film(tmp_path / "f.gif", [one], epochs=[0, 3])
+    with pytest.raises(InputError, match="longer side must be 64 to 8192 px, not 9000"):
+        film(tmp_path / "f.gif", [one], panel_px=9000)
     assert not list(tmp_path.glob("*.gif"))

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from napari_asmil.runs.view import MapView
     from napari_asmil.slides.slide import Slide
 
-MAX_PX = 8192
-
 
 def overlay_image(
     view: MapView,
@@ -80,7 +78,7 @@ def overlay_image(
     InputError
         When the slide does not fit the tiles, or an argument is out of range.
     """
-    _check(view, epoch, max_px, opacity)
+    _check(view, epoch, opacity)
     scene = Scene(view.slide, slide, contours, max_px)
     opacity = opacity if slide is not None else 1.0
     table = lookup_table(colormap)
@@ -117,11 +115,9 @@ def export_overlay(path: str | Path, view: MapView, epoch: int, **options: Any) 
     return Path(path)
 
 
-def _check(view: MapView, epoch: int, max_px: int, opacity: float) -> None:
+def _check(view: MapView, epoch: int, opacity: float) -> None:
     if not 0 <= epoch < len(view):
         raise InputError(f"Epoch {epoch} is not there; epochs 0 to {len(view) - 1} are.", path=view.run.path)
-    if not 64 <= max_px <= MAX_PX:
-        raise InputError(f"The longer side must be 64 to {MAX_PX} px, not {max_px}.")
     if not 0 <= opacity <= 1:
         raise InputError(f"The opacity must be 0 to 1, not {opacity}.")
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from napari_asmil.runs.view import MapView
     from napari_asmil.slides.slide import Slide
 
+SMALLEST_PX, LARGEST_PX = 64, 8192
+"""Of the longer side of a picture."""
+
 
 class Scene:
     """Tissue and contours at one place and scale; without a slide the ground is white.
@@ -33,10 +36,12 @@ class Scene:
     Raises
     ------
     InputError
-        When the slide is not the one the tiles were cut from, as far as sizes tell.
+        When `max_px` is out of range, or the slide is not the one the tiles were cut from, as far as sizes tell.
     """
 
     def __init__(self, shown: RunSlide, slide: Slide | None, contours: Contours | None, max_px: int) -> None:
+        if not SMALLEST_PX <= max_px <= LARGEST_PX:
+            raise InputError(f"The longer side must be {SMALLEST_PX} to {LARGEST_PX} px, not {max_px}.")
         self.mpp = slide.mpp if slide is not None and slide.mpp else shown.mpp
         self.placement = Placement.fit(_bounds(shown, slide), max_px)
         if slide is None:
