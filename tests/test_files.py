@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from napari_asmil.errors import InputError
-from napari_asmil.files import complete, replacing, write_text
+from napari_asmil.files import complete, json_text, replacing, write_text
 
 
 def test_a_file_takes_the_place_of_the_older_one_when_it_is_written(tmp_path: Path) -> None:
@@ -72,3 +74,12 @@ def test_an_unfinished_file_is_not_taken_for_one_of_its_kind(tmp_path: Path) -> 
 def test_the_reason_of_the_system_is_told_with_the_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"missing.a\.txt: It cannot be written \(No such file or .*\)\. Choose"):
         write_text(tmp_path / "missing" / "a.txt", "text")
+
+
+def test_json_holds_null_where_a_number_is_not_finite() -> None:
+    nan, inf = float("nan"), float("inf")
+    given = {"a": nan, "b": [1.5, -inf, (np.float64("nan"), 2)], "c": {"d": inf, "µ": "NaN"}, "e": None}
+    text = json_text(given)
+    told = json.loads(text, parse_constant=pytest.fail)
+    assert told == {"a": None, "b": [1.5, None, [None, 2]], "c": {"d": None, "µ": "NaN"}, "e": None}
+    assert "µ" in text

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from napari_asmil.errors import InputError
 
@@ -51,6 +54,19 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8, whole or not at all; raises as `complete`."""
     with complete(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def json_text(content: Any, *, indent: int | None = None) -> str:
+    """JSON that every reader takes: a number that is not finite is null."""
+    return json.dumps(_finite(content), ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def _finite(content: Any) -> Any:
+    if isinstance(content, Mapping):
+        return {key: _finite(value) for key, value in content.items()}
+    if isinstance(content, Sequence) and not isinstance(content, str):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def _remove(partial: Path) -> None:

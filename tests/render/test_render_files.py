@@ -67,7 +67,7 @@ def test_a_disk_that_fills_up_leaves_the_old_file_and_no_half_one(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     if suffix == ".geojson":
-        monkeypatch.setattr("napari_asmil.render.geojson.json.dumps", full)
+        monkeypatch.setattr("napari_asmil.render.geojson.json_text", full)
     else:
         save = Image.Image.save
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,16 @@ def test_an_epoch_exists_only_when_it_is_committed(tmp_path: Path) -> None:
     writer._commit(0, record(0, 1, 1, 9, False))
     assert run.refresh() == 1
     writer.close()
+
+
+def test_a_curve_without_a_value_at_an_epoch_is_null_on_disk_and_nan_to_readers(tmp_path: Path) -> None:
+    path = tmp_path / "run.asmil"
+    with RunWriter.create(path, header(1, 1, 3, 2, False)) as writer:
+        for auc in (float("nan"), 0.75):
+            writer.write(replace(record(0, 1, 1, 9, False), curves={"test_auc": auc}))
+    commit = json.loads((path / "epochs" / "000000.json").read_text(), parse_constant=pytest.fail)
+    assert commit["curves"] == {"test_auc": None}
+    np.testing.assert_array_equal(open_run(path).curves()["test_auc"], [np.nan, 0.75])
 
 
 def test_training_past_the_plan_enlarges_a_run_that_a_reader_holds_open(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Finished, Started
 from napari_asmil.runs import open_run
 from napari_asmil.runs.schema import probabilities
-from napari_asmil.training.crossval import PERMUTED, cross_validate, run_path
+from napari_asmil.training.crossval import PERMUTED, cross_validate, run_path, write_report
 from napari_asmil.training.floors import Floors, NumberFloor
 from napari_asmil.training.folds import make_folds
 from napari_asmil.training.recipe import Recipe
@@ -158,6 +158,12 @@ def test_the_report_on_disk_has_numbers_and_words(trained: Path) -> None:
     assert len(numbers["permuted_labels_bag_auc"]) == 3
     assert set(numbers["floors"]["pooled"]) == {"mean", "mean, sd", "min, max"}
     assert "Floors" in (trained / "report.txt").read_text()
+
+
+def test_a_number_that_is_not_known_is_null_in_the_report_on_disk(report: Report, tmp_path: Path) -> None:
+    write_report(replace(report, permuted=[0.5, float("nan")]), tmp_path)
+    text = (tmp_path / "report.json").read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=pytest.fail)["permuted_labels_bag_auc"] == [0.5, None]
 
 
 def test_an_unfinished_run_is_not_summarised(cohort: Cohort, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from napari_asmil.annotations.contours import Contour, Contours
 from napari_asmil.errors import InputError
-from napari_asmil.files import write_text
+from napari_asmil.files import json_text, write_text
 
 
 def sniff(path: Path) -> bool:
@@ -70,7 +70,7 @@ def write_geojson(path: str | Path, contours: Contours) -> None:
         What to write.
     """
     features = [_feature(index, contour) for index, contour in enumerate(contours.polygons)]
-    write_text(Path(path), json.dumps({"type": "FeatureCollection", "features": features}))
+    write_text(Path(path), json_text({"type": "FeatureCollection", "features": features}))
 
 
 def _features(content: Any) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ from napari_asmil.demo.pictures import write_contours, write_slide
 from napari_asmil.demo.world import World
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone
-from napari_asmil.files import complete, write_text
+from napari_asmil.files import complete, json_text, write_text
 
 MARK = "demo.json"
 """Says that a folder is a demo's, and of which seed."""
@@ -55,7 +55,7 @@ def claim(out: Path, seed: int) -> None:
     else:
         with _writing(out):
             out.mkdir(parents=True, exist_ok=True)
-            write_text(mark, json.dumps({"seed": seed}))
+            write_text(mark, json_text({"seed": seed}))
 
 
 def write_cohort(out: Path, world: World, seed: int) -> Iterator[BatchDone]:

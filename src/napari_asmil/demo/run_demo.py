@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 import time
@@ -15,7 +14,7 @@ from napari_asmil.annotations import read_annotations
 from napari_asmil.demo.cohort import claim, drawn_slides, read_back, write_cohort
 from napari_asmil.demo.world import ENCODER, make_world
 from napari_asmil.events import Event, Finished
-from napari_asmil.files import write_text
+from napari_asmil.files import json_text, write_text
 from napari_asmil.render import export_overlay, figure, film
 from napari_asmil.runs import MapView, Run, open_run
 from napari_asmil.slides import open_slide
@@ -89,7 +88,7 @@ def demo(
         "cpu_seconds": cpu_seconds() - cpu_before,
         "methods": {m: {**summarize(run), "cpu_seconds": spent[m]} for m, run in runs.items()},
     }
-    write_text(out / "summary.json", json.dumps(summary, indent=2))
+    write_text(out / "summary.json", json_text(summary, indent=2))
     yield Finished(out, "done", f"Wrote {', '.join(p.name for p in pictures)} and summary.json.")
 
 

@@ -92,7 +92,7 @@ def extract(
             "contours": None if contours is None else _fingerprint(Path(contours)),
             "points": None if points is None else _fingerprint(Path(points)),
         }
-        settings = json.dumps(made_from, sort_keys=True)
+        settings = json.dumps(made_from, sort_keys=True, allow_nan=False)
         if _settings_of(out) == settings:
             yield Finished(out, "done", "It is there already, made with the same settings.")
             return

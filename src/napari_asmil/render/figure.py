@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from PIL import Image
 
 from napari_asmil.analysis import dynamics
 from napari_asmil.errors import InputError
+from napari_asmil.files import json_text
 from napari_asmil.render.comparison import Comparison
 from napari_asmil.render.compositor import Limits
 from napari_asmil.render.course import Course, table_row
@@ -134,7 +134,7 @@ class _Page:
             "colour map": colour_text(self.maps.colormap, self.maps.opacity),
             "caution": caution(view),
             "note": "; ".join(sorted({note(v) for v in self.maps.views} - {""})),
-            "numbers": json.dumps(self.numbers, ensure_ascii=False),
+            "numbers": json_text(self.numbers),
             **self.maps.files,
             "software": SOFTWARE,
         }

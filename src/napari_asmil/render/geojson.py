@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from napari_asmil.analysis.display import TRANSFORMS
 from napari_asmil.errors import InputError
-from napari_asmil.files import complete
+from napari_asmil.files import complete, json_text
 from napari_asmil.render.facts import facts_of
 from napari_asmil.render.files import check_ending
 from napari_asmil.render.scene import tiles_of
@@ -57,10 +56,8 @@ def export_tiles(path: str | Path, view: MapView, epoch: int, *, bounds: tuple[i
     said = facts_of(view, epoch, view.probabilities(epoch))
     facts = {name: text for name, text in said.items() if text and name not in ("shown", "caution")}
     with complete(Path(path)) as partial, partial.open("w", encoding="utf-8") as file:
-        file.write(
-            f'{{"type": "FeatureCollection", "napari_asmil": {json.dumps(facts, ensure_ascii=False)}, "features": [\n'
-        )
-        file.write(",\n".join(json.dumps(feature, ensure_ascii=False) for feature in _features(view, epoch, bounds)))
+        file.write(f'{{"type": "FeatureCollection", "napari_asmil": {json_text(facts)}, "features": [\n')
+        file.write(",\n".join(map(json_text, _features(view, epoch, bounds))))
         file.write("\n]}\n")
     return Path(path)
 

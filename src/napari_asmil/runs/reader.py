@@ -197,7 +197,7 @@ class Run:
     def refresh(self) -> int:
         """Look for newly committed epochs; returns how many there are now."""
         while (file := schema.commit_path(self.path, len(self._commits))).is_file():
-            self._commits.append(json.loads(file.read_text()))
+            self._commits.append(json.loads(file.read_text(encoding="utf-8")))
         return len(self._commits)
 
     def commit(self, epoch: int) -> dict[str, Any]:

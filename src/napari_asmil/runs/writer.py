@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
-from napari_asmil.files import complete, replacing
+from napari_asmil.files import complete, json_text, replacing
 from napari_asmil.runs import schema
 
 
@@ -160,7 +160,7 @@ class RunWriter:
 
     def commit_of(self, epoch: int) -> dict[str, Any]:
         """The commit of an epoch as written."""
-        return dict(json.loads(schema.commit_path(self.path, epoch).read_text()))
+        return dict(json.loads(schema.commit_path(self.path, epoch).read_text(encoding="utf-8")))
 
     def write(self, record: EpochRecord) -> int:
         """Write the next epoch and commit it; returns its number."""
@@ -231,7 +231,7 @@ class RunWriter:
 
     def _commit(self, epoch: int, record: EpochRecord) -> None:
         target = schema.commit_path(self.path, epoch)
-        text = json.dumps(
+        text = json_text(
             {
                 "epoch": epoch,
                 "step": record.step,
@@ -241,7 +241,7 @@ class RunWriter:
                 "checkpoint": record.checkpoint,
             }
         )
-        with replacing(target) as partial, partial.open("w") as file:
+        with replacing(target) as partial, partial.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())

@@ -80,7 +80,7 @@ def find_checkpoint(given: str | Path) -> Path:
 def read_facts(folder: Path) -> dict[str, Any]:
     """What a checkpoint says of itself: recipe, classes, step, and what it expects of a bag."""
     try:
-        facts = json.loads((folder / "checkpoint.json").read_text())
+        facts = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
         return {**facts, "recipe": Recipe.make(facts["recipe"]), "expects": dict(facts["expects"])}
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"This checkpoint cannot be read ({error}).", path=folder) from error

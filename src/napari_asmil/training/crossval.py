@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -12,7 +11,7 @@ from threading import Event as Flag
 from napari_asmil.bags import Cohort
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
-from napari_asmil.files import write_text
+from napari_asmil.files import json_text, write_text
 from napari_asmil.training.floors import floors_of
 from napari_asmil.training.folds import make_folds, permute_labels
 from napari_asmil.training.recipe import Recipe
@@ -101,7 +100,7 @@ def cross_validate(
 
 
 def write_report(report: Report, folder: Path) -> None:
-    """Write ``report.json`` and ``report.txt``, each whole or not at all."""
-    numbers = json.dumps(report.as_dict(), indent=1)
+    """Write ``report.json`` (null where a number is not known) and ``report.txt``, each whole or not at all."""
+    numbers = json_text(report.as_dict(), indent=1)
     for name, text in (("report.json", numbers), ("report.txt", as_text(report))):
         write_text(folder / name, text + "\n")

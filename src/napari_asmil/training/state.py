@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from napari_asmil.errors import InputError
-from napari_asmil.files import complete
+from napari_asmil.files import complete, json_text
 from napari_asmil.mil import Anchor, AttentionMIL, build_model
 from napari_asmil.training.recipe import Recipe
 
@@ -59,7 +59,9 @@ class State:
         with complete(folder) as partial:
             partial.mkdir(parents=True)
             save_file(tensors, partial / "model.safetensors")
-            (partial / "checkpoint.json").write_text(json.dumps({**facts, "step": self.step}, indent=1))
+            (partial / "checkpoint.json").write_text(
+                json_text({**facts, "step": self.step}, indent=1), encoding="utf-8"
+            )
             shutil.rmtree(folder, ignore_errors=True)
 
     def load(self, folder: Path) -> None:
@@ -72,7 +74,7 @@ class State:
         """
         try:
             tensors = load_file(folder / "model.safetensors")
-            self.step = int(json.loads((folder / "checkpoint.json").read_text())["step"])
+            self.step = int(json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))["step"])
             moments = {k: tensors.pop(k) for k in list(tensors) if k.startswith("optimizer.")}
             for name, mine in self._weights().items():
                 mine.data.copy_(tensors[name])
