@@ -74,7 +74,7 @@ def training(viewer: Any, made: Path, slide: str) -> None:
     controller = Controller.of(viewer)
     controller.set_cohort(read_cohort(made / "features", made / "labels.csv"))
     controller.open_slide(made / "slides" / f"{slide}.ome.tif")
-    dock.form.variant.setCurrentIndex(dock.form.variant.findData("abmil_nsf"))
+    dock.form.choose("abmil", "nsf")
     dock.form.preset.setCurrentText("demo")
     dock.out.set_path(Path(tempfile.mkdtemp()) / "abmil_nsf.asmil")
     settle()

@@ -33,8 +33,9 @@ def small_cohort(slides: int = 8, tiles: int = 16, features: int = 6, seed: int 
 
 def small_recipe(**changes: object) -> Recipe:
     """A few epochs of a tiny ASMIL with its anchor."""
-    settings = {"method": "asmil", "dim": 16, "attention_dim": 8, "heads": 4, "tokens": 2, "epochs": 3}
-    return Recipe.make({**settings, **changes})
+    method = changes.get("method", "asmil")
+    settings = {"dim": 16, "heads": 4, "tokens": 2} if method == "asmil" else {"dim": 16, "attention_dim": 8}
+    return Recipe.make({"method": method, "epochs": 3, "settings": settings, **changes})
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:

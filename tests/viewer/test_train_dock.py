@@ -16,9 +16,10 @@ from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEd
 
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.bags import in_memory_bag, write_bag
+from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
 from napari_asmil.runs import open_run
-from napari_asmil.training import PRESETS, VARIANTS, preset
+from napari_asmil.training import PRESETS, STABILIZERS, preset, variant_of
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.progress import duration
 from napari_asmil.viewer.docks.recipe import RecipeForm
@@ -71,7 +72,7 @@ def ready(dock: TrainDock, cohort_files: tuple[Path, Path], qtbot: Any) -> Train
     dock.features.set_path(folder)
     dock.labels.set_path(table)
     click(qtbot, dock.read_button)
-    dock.form.variant.setCurrentIndex(dock.form.variant.findData("abmil_nsf"))
+    dock.form.choose("abmil", "nsf")
     dock.form.preset.setCurrentText("demo")
     dock.form.epochs.setValue(3)
     return dock
@@ -88,14 +89,37 @@ def until(qtbot: Any, dock: TrainDock, *states: State) -> None:
 # ---- the form -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("name", PRESETS)
-def test_an_untouched_form_builds_the_preset_itself(qtbot: Any, name: str, variant: str) -> None:
+@pytest.mark.parametrize("ending", STABILIZERS)
+@pytest.mark.parametrize("method", ["abmil", "asmil"])
+@pytest.mark.parametrize("name", ["stable", "demo", "crc-r1"])
+def test_an_untouched_form_builds_the_preset_itself(qtbot: Any, name: str, method: str, ending: str) -> None:
     form = RecipeForm()
     qtbot.addWidget(form)
-    form.variant.setCurrentIndex(form.variant.findData(variant))
+    form.choose(method, ending)
     form.preset.setCurrentText(name)
-    assert form.recipe() == preset(name, variant)
+    assert form.recipe() == preset(name, variant_of(method, ending))
+
+
+def test_every_preset_is_offered_and_one_that_is_not_of_the_method_says_so(qtbot: Any) -> None:
+    form = RecipeForm()
+    qtbot.addWidget(form)
+    assert [form.preset.itemText(i) for i in range(form.preset.count())] == list(PRESETS)
+    form.preset.setCurrentText("released")
+    assert form.recipe() == preset("released", "asmil")
+    form.choose("abmil", "nsf")
+    assert "ASMIL's own" in form.words.text()
+    with pytest.raises(InputError, match="ASMIL's own"):
+        form.recipe()
+
+
+def test_the_paper_s_half_life_is_the_lower_end_of_the_momentum(qtbot: Any) -> None:
+    form = RecipeForm()
+    qtbot.addWidget(form)
+    assert form.momentum.text() == "paper's half-life" and form.recipe().anchor.momentum is None
+    form.momentum.stepUp()
+    assert form.momentum.momentum() == 0
+    form.momentum.stepDown()
+    assert form.momentum.momentum() is None
 
 
 def test_every_field_of_the_form_reaches_the_recipe(qtbot: Any) -> None:
@@ -115,7 +139,7 @@ def test_every_field_of_the_form_reaches_the_recipe(qtbot: Any) -> None:
 def test_the_form_keeps_to_the_bounds_of_the_recipe(qtbot: Any) -> None:
     form = RecipeForm()
     qtbot.addWidget(form)
-    assert (form.momentum.minimum(), form.momentum.maximum()) == (0, 1)
+    assert form.momentum.maximum() == 1
     assert form.lr.minimum() > 0
     assert form.beta.minimum() == 0
     assert form.epochs.minimum() == 0
@@ -135,9 +159,9 @@ def test_small_numbers_can_be_typed_as_people_write_them(qtbot: Any) -> None:
 def test_without_an_anchor_its_fields_are_off(qtbot: Any) -> None:
     form = RecipeForm()
     qtbot.addWidget(form)
-    form.variant.setCurrentIndex(form.variant.findData("abmil"))
+    form.choose("abmil", "")
     assert not any(field.isEnabled() for field in (form.beta, form.momentum, form.normalizer))
-    form.variant.setCurrentIndex(form.variant.findData("asmil"))
+    form.choose("asmil", "nsf")
     assert all(field.isEnabled() for field in (form.beta, form.momentum, form.normalizer))
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from qtpy.QtWidgets import QApplication, QComboBox
 
 from napari_asmil.runs import open_run
+from napari_asmil.training import split_variant
 from napari_asmil.viewer import layers
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.status import State
@@ -37,7 +38,7 @@ def docks(viewer: Any, *titles: str) -> list[Any]:
 
 
 def start_training(train: Any, out: Path, variant: str, epochs: int) -> None:
-    choose(train.form.variant, variant)
+    train.form.choose(*split_variant(variant))
     train.form.preset.setCurrentText("demo")
     train.form.epochs.setValue(epochs)
     train.out.set_path(out)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,9 +40,9 @@ class Anchor(nn.Module):
         self._average = get_ema_multi_avg_fn(momentum)  # type: ignore[no-untyped-call]
 
     @torch.no_grad()
-    def log_alpha(self, prepared: Tensor) -> Tensor:
-        """The anchor's log map (K, M) of prepared features (M, D_in)."""
-        return log_normalize(self.scorer(prepared.float())[1], self.normalizer)
+    def log_alpha(self, prepared: Tensor, context: Any = None) -> Tensor:
+        """The anchor's log map (K, M) of prepared features (M, D_in), on the rows that `context` decides."""
+        return log_normalize(self.scorer(prepared.float(), context).z, self.normalizer)
 
     @torch.no_grad()
     def update(self, online: Scorer) -> None:

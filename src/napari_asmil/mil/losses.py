@@ -1,30 +1,118 @@
-"""Losses between maps."""
+"""Losses between and on maps, in nats."""
 
 from __future__ import annotations
 
-from typing import Literal
+import math
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.autograd.function import FunctionCtx, once_differentiable
+
+from napari_asmil.mil.base import Output
 
 Reduction = Literal["sum", "mean"]
+Rows = Literal["each", "mean"]
 
 
-def anchor_kl(log_alpha: Tensor, log_target: Tensor, reduction: Reduction = "sum") -> Tensor:
-    """KL(target || alpha), mean over rows, in nats; the target takes no gradient.
+def anchor_kl(out: Output, log_target: Tensor, reduction: Reduction = "sum", rows: Rows = "each") -> Tensor:
+    """KL(target || alpha) of a model's map, in nats; the target takes no gradient.
 
     Parameters
     ----------
-    log_alpha, log_target : Tensor (K, M)
-        The online and the anchor's log-probabilities; the target may hold -inf.
+    out : Output
+        Of the online model; tiles that take no part leave both distributions.
+    log_target : Tensor (K, M)
+        The anchor's log-probabilities, may hold -inf.
     reduction : {"sum", "mean"}
         Over tiles. "sum" is the divergence (ASMIL, eq. 7); "mean" divides it by M, as the released code does.
+    rows : {"each", "mean"}
+        The mean of the rows' divergences, or the divergence of the rows' mean maps.
 
     Notes
     -----
     Its gradient in the scores of a softmax row is ``alpha - target`` (eq. 8).
     """
-    target = log_target.detach().exp()
-    per_row = (torch.special.xlogy(target, target) - target * log_alpha).sum(dim=-1)
-    loss: Tensor = per_row.mean()
-    return loss / log_alpha.shape[-1] if reduction == "mean" else loss
+    log_target = log_target.detach()
+    valid = out.scored.valid
+    if rows == "each" and valid is None and out.normalizer.name == "softmax":
+        loss = _softmax_kl(out, log_target)
+    else:
+        if valid is not None:
+            log_target = log_target.masked_fill(~valid, -torch.inf).log_softmax(dim=-1)
+        log_alpha = out.log_alpha
+        if rows == "mean":
+            log_alpha, log_target = (_mean_of_rows(x) for x in (log_alpha, log_target))
+        loss = kl(log_target, log_alpha)
+    return loss / out.z.shape[-1] if reduction == "mean" else loss
+
+
+def kl(log_p: Tensor, log_q: Tensor) -> Tensor:
+    """KL(p || q) of log-probabilities (K, M), mean over rows; where p is 0 nothing is counted."""
+    p = log_p.exp()
+    used = p > 0
+    terms = p * (log_p - log_q.masked_fill(~used, 0.0)).masked_fill(~used, 0.0)
+    return terms.sum(dim=-1).mean()
+
+
+def negative_entropy(out: Output, *, normalized: bool = False) -> Tensor:
+    """Sum alpha log alpha, mean over rows, <= 0 (AEM, MICCAI 2025); `normalized` divides by log M (0 for M = 1)."""
+    log_alpha = out.log_alpha
+    alpha = log_alpha.exp()
+    per_row = (alpha * log_alpha.masked_fill(alpha == 0, 0.0)).sum(dim=-1)
+    if normalized:
+        per_row = per_row / _tiles(out).log().clamp_min(math.log(2))  # the entropy of one tile is 0 anyway
+    return per_row.mean()
+
+
+def kl_from_uniform(out: Output) -> Tensor:
+    """KL(uniform || alpha) = -log M - mean log alpha, mean over rows.
+
+    KL(alpha || uniform) is log M minus the entropy, so its gradient would be the negative entropy's.
+    """
+    log_alpha = out.log_alpha
+    if out.scored.valid is not None:
+        log_alpha = log_alpha.masked_fill(~out.scored.valid, 0.0)
+    tiles = _tiles(out)
+    return -(tiles.log() + log_alpha.sum(dim=-1) / tiles).mean()
+
+
+def _tiles(out: Output) -> Tensor:
+    """How many tiles take part in each row (K,)."""
+    rows, tiles = out.z.shape
+    return out.z.new_full((rows,), tiles) if out.scored.valid is None else out.scored.valid.sum(dim=-1).to(out.z.dtype)
+
+
+def _mean_of_rows(log_rows: Tensor) -> Tensor:
+    return (torch.logsumexp(log_rows, dim=0) - torch.log(torch.tensor(float(len(log_rows)))))[None]
+
+
+def _softmax_kl(out: Output, log_target: Tensor) -> Tensor:
+    loss: Tensor = _SoftmaxKL.apply(  # type: ignore[no-untyped-call]
+        out.z, out.alpha.detach(), log_target, out.normalizer.temperature
+    )
+    return loss
+
+
+class _SoftmaxKL(torch.autograd.Function):
+    """KL(target || softmax(z / T)), mean over rows, from the map that pooling has made already.
+
+    Forward needs no log map: ``sum t log t - sum t z / T + logsumexp(z / T)``. Backward is
+    ``(alpha - t) / (K T)``, and alpha is the matrix that softmax has saved anyhow.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, z: Tensor, alpha: Tensor, log_target: Tensor, temperature: float) -> Tensor:
+        target = log_target.exp()
+        ctx.save_for_backward(alpha, target)
+        ctx.temperature = temperature
+        own = torch.linalg.vecdot(target, log_target.clamp_min(torch.finfo(target.dtype).min))
+        cross = torch.linalg.vecdot(target, z) / temperature
+        return torch.as_tensor((own - cross + torch.logsumexp(z / temperature, dim=-1)).mean())
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        alpha, target = ctx.saved_tensors  # type: ignore[attr-defined]
+        temperature: float = ctx.temperature  # type: ignore[attr-defined]
+        return (alpha - target).mul_(grads[0] / (len(alpha) * temperature)), None, None, None

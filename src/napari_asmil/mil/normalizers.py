@@ -24,14 +24,23 @@ def log_normalize(z: Tensor, normalizer: Normalizer) -> Tensor:
     return torch.where(used, torch.where(used, p, 1.0).log(), -torch.inf)
 
 
+def normalize(z: Tensor, normalizer: Normalizer) -> Tensor:
+    """Probabilities (..., M) by a named normaliser, at least float32; what a model pools with."""
+    if normalizer.name == "softmax":
+        return torch.softmax(wide(z) / normalizer.temperature, dim=-1)
+    if normalizer.name == "nsf":
+        return log_nsf(z, normalizer.temperature, normalizer.offset).exp()
+    return entmax(z, normalizer.alpha)
+
+
 def log_softmax(z: Tensor, temperature: float = 1.0) -> Tensor:
     """Log softmax(z / T) over the last axis."""
-    return functional.log_softmax(_wide(z) / temperature, dim=-1)
+    return functional.log_softmax(wide(z) / temperature, dim=-1)
 
 
 def log_nsf(z: Tensor, temperature: float = 1.0, offset: float = 0.0) -> Tensor:
     """Log of the normalised sigmoid of z / T + offset over the last axis."""
-    log_sigmoid = functional.logsigmoid(_wide(z) / temperature + offset)
+    log_sigmoid = functional.logsigmoid(wide(z) / temperature + offset)
     return log_sigmoid - torch.logsumexp(log_sigmoid, dim=-1, keepdim=True)
 
 
@@ -49,15 +58,16 @@ def entmax(z: Tensor, alpha: float = 1.5) -> Tensor:
     """alpha-entmax over the last axis, as the package of that name computes it (exact at 1.5 and 2)."""
     from entmax import entmax15, entmax_bisect, sparsemax
 
-    wide = _wide(z)
+    scores = wide(z)
     if alpha == 1.5:
-        p = entmax15(wide, dim=-1)
+        p = entmax15(scores, dim=-1)
     elif alpha == 2.0:
-        p = sparsemax(wide, dim=-1)
+        p = sparsemax(scores, dim=-1)
     else:
-        p = entmax_bisect(wide, alpha, dim=-1, n_iter=60)
+        p = entmax_bisect(scores, alpha, dim=-1, n_iter=60)
     return torch.as_tensor(p)
 
 
-def _wide(z: Tensor) -> Tensor:
+def wide(z: Tensor) -> Tensor:
+    """As float32, or float64 where it is."""
     return z if z.dtype == torch.float64 else z.float()

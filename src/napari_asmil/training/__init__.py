@@ -10,8 +10,11 @@ if TYPE_CHECKING:
     from napari_asmil.training.attend import attend as attend
     from napari_asmil.training.crossval import cross_validate as cross_validate
     from napari_asmil.training.presets import PRESETS as PRESETS
-    from napari_asmil.training.presets import VARIANTS as VARIANTS
+    from napari_asmil.training.presets import STABILIZERS as STABILIZERS
     from napari_asmil.training.presets import preset as preset
+    from napari_asmil.training.presets import split_variant as split_variant
+    from napari_asmil.training.presets import variant_of as variant_of
+    from napari_asmil.training.presets import variants as variants
     from napari_asmil.training.recipe import AnchorRecipe as AnchorRecipe
     from napari_asmil.training.recipe import Recipe as Recipe
     from napari_asmil.training.trainer import fit as fit
@@ -21,7 +24,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "attend": ["attend"],
         "crossval": ["cross_validate"],
-        "presets": ["PRESETS", "VARIANTS", "preset"],
+        "presets": ["PRESETS", "STABILIZERS", "preset", "split_variant", "variant_of", "variants"],
         "recipe": ["AnchorRecipe", "Recipe"],
         "trainer": ["fit"],
     },

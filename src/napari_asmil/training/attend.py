@@ -19,7 +19,7 @@ from napari_asmil.runs.schema import checkpoint_path
 from napari_asmil.training.device import pick_device, torch_threads
 from napari_asmil.training.recipe import Recipe
 from napari_asmil.training.recording import look, run_header, slide_header
-from napari_asmil.training.state import State
+from napari_asmil.training.state import Sizes, State
 
 
 def attend(
@@ -119,7 +119,7 @@ def _events(
     begun = time.perf_counter()
     yield Started(path, total=len(bags), unit="slides")
     with torch_threads(max(b.n_tiles for b in bags) * bags[0].n_features):
-        state = State.fresh(recipe, facts["expects"]["n_features"], len(facts["class_names"]), device)
+        state = State.fresh(recipe, Sizes(facts["expects"]["n_features"], len(facts["class_names"]), 1), device)
         state.load(folder)
         records: dict[str, SlideRecord] = {}
         for i, bag in enumerate(bags):

@@ -1,25 +1,44 @@
-"""Named recipes: a preset gives the settings, a variant the model and its anchor."""
+"""Named recipes: a preset gives the settings, a variant the method and what steadies it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
+from napari_asmil.mil.names import method_names
 from napari_asmil.training.recipe import Recipe
 
 NSF, SOFTMAX = Normalizer("nsf"), Normalizer("softmax")
 
-VARIANTS: dict[str, dict[str, Any]] = {
-    "abmil": {"method": "abmil", "anchor": None},
-    "abmil_softmax": {"method": "abmil", "anchor": {"normalizer": SOFTMAX, "beta": 1.0, "momentum": 0.99}},
-    "abmil_nsf": {"method": "abmil", "anchor": {"normalizer": NSF, "beta": 1.0, "momentum": 0.999}},
-    "asmil_no_anchor": {"method": "asmil", "anchor": None},
-    "asmil": {"method": "asmil", "anchor": {"normalizer": NSF, "beta": 0.01, "momentum": 0.999}},
+PLAIN = {"anchor": None}
+STABILIZERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "": ("nothing", PLAIN),
+    "nsf": ("anchor, NSF", {"anchor": {"normalizer": NSF, "beta": 1.0}}),
+    "softmax": ("anchor, softmax", {"anchor": {"normalizer": SOFTMAX, "beta": 1.0, "momentum": 0.99}}),
+    "aem": ("entropy (AEM)", {**PLAIN, "entropy": {"weight": 0.1}}),
+    "ensemble": ("temporal ensembling", {**PLAIN, "ensemble": {"beta": 1.0}}),
 }
-"""What is trained: the model, and the anchor with the weight that keeps its maps from going flat."""
+"""What a variant's ending adds to its method, in words and as fields of the recipe."""
 
-_SMALL = {"dim": 64, "attention_dim": 64, "lr": 1e-3, "weight_decay": 1e-4, "clip": 5.0}
+_OF_MANY_ROWS: dict[str, dict[str, Any]] = {"anchor": {"beta": 0.01}, "entropy": {"weight": 0.003}}
+"""ASMIL's many rows go flat at the weights that steady one row."""
+
+
+def variants() -> tuple[str, ...]:
+    """Every method alone and with each ending of `STABILIZERS`."""
+    return tuple(variant_of(method, ending) for method in method_names() for ending in STABILIZERS)
+
+
+def variant_of(method: str, ending: str = "") -> str:
+    """Name of a method with what steadies it; ``asmil`` is the one with its own anchor (NSF)."""
+    if method == "asmil" and ending in ("", "nsf"):
+        return "asmil" if ending else "asmil_no_anchor"
+    return f"{method}_{ending}" if ending else method
+
+
+_SMALL = {"lr": 1e-3, "weight_decay": 1e-4, "clip": 5.0}
 
 PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
     "stable": (
@@ -27,12 +46,13 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         {"epochs": 50, "lr": 1e-3, "weight_decay": 1e-4, "clip": 5.0},
     ),
     "paper": (
-        "ASMIL's paper: Adam, lr 1e-4, 50 epochs, beta 1 with the KL summed over tiles; its maps tend to go flat",
+        "the method's paper; ASMIL's: Adam, lr 1e-4, 50 epochs, beta 1 with the KL summed over tiles: maps tend to go"
+        " flat",
         {"epochs": 50, "optimizer": "adam", "lr": 1e-4, "weight_decay": 1e-4, "clip": None},
     ),
     "released": (
-        "ASMIL's released code: AdamW, lr 1e-4, wd 1e-5, the KL averaged over tiles, an anchor that is a random network"
-        " and never moves; the network is the paper's",
+        "ASMIL's released code: its network, AdamW, lr 1e-4, wd 1e-5, the KL averaged over tiles, an anchor that is a"
+        " random network and never moves",
         {"epochs": 50, "lr": 1e-4, "weight_decay": 1e-5, "clip": 5.0},
     ),
     "demo": ("the built-in cohort: 12 epochs of small models", {**_SMALL, "epochs": 12}),
@@ -45,8 +65,12 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
 
 _ANCHORS: dict[str, dict[str, Any]] = {
     "paper": {"beta": 1.0, "momentum": 0.999},
-    "released": {"beta": 1.0, "kl_reduction": "mean", "init": "random", "update": "never"},
+    "released": {"beta": 1.0, "momentum": 0.999, "kl_reduction": "mean", "init": "random", "update": "never"},
 }
+_MOMENTUM = {"demo": 0.999, "crc-r1": 0.999}
+"""Where a variant names none."""
+_WIDTHS = {"stable": 128, "demo": 64, "crc-r1": 64}
+_RELEASED = {"layout": "released", "drop_count": 0, "token_drop": 0.0}
 
 
 def preset(name: str = "stable", variant: str = "asmil", **changes: Any) -> Recipe:
@@ -57,19 +81,63 @@ def preset(name: str = "stable", variant: str = "asmil", **changes: Any) -> Reci
     name : str
         One of `PRESETS`.
     variant : str
-        One of `VARIANTS`.
+        One of `variants`.
     **changes
-        Fields to change.
+        Fields to change; ``settings`` are added to the preset's own.
 
     Raises
     ------
     InputError
-        When either name is unknown or a change does not fit.
+        When either name is unknown, the preset is not of this method, or a change does not fit.
     """
-    for given, known, what in ((name, PRESETS, "preset"), (variant, VARIANTS, "variant")):
-        if given not in known:
-            raise InputError(f"Unknown {what} {given!r}.", remedy=f"Known: {', '.join(known)}.")
-    chosen = dict(VARIANTS[variant])
-    if chosen["anchor"] is not None:
-        chosen["anchor"] = {**chosen["anchor"], **_ANCHORS.get(name, {})}
-    return Recipe.make({"preset": name, **chosen, **PRESETS[name][1], **changes})
+    if name not in PRESETS:
+        raise InputError(f"Unknown preset {name!r}.", remedy=f"Known: {', '.join(PRESETS)}.")
+    method, ending = split_variant(variant)
+    if name == "released" and method != "asmil":
+        raise InputError("The preset 'released' is ASMIL's own.", remedy="Choose another preset or method.")
+    added = {what: dict(value) for what, value in STABILIZERS[ending][1].items() if value is not None}
+    if method == "asmil":
+        added = {what: {**value, **_OF_MANY_ROWS.get(what, {})} for what, value in added.items()}
+    if "anchor" in added:
+        added["anchor"] = {"momentum": _MOMENTUM.get(name), **added["anchor"], **_ANCHORS.get(name, {})}
+    given: dict[str, Any] = {"anchor": None, **PRESETS[name][1], **added}
+    settings = _settings(name, method)
+    if name == "paper":
+        given |= {what: value for what, value in _paper(method).items() if what != "settings"}
+        settings |= _paper(method).get("settings", {})
+    settings |= changes.pop("settings", {})
+    return Recipe.make({"preset": name, "method": method, **given, "settings": settings, **changes})
+
+
+def split_variant(variant: str) -> tuple[str, str]:
+    """Method and ending of a variant's name.
+
+    Raises
+    ------
+    InputError
+        When there is no such variant.
+    """
+    if variant not in variants():
+        raise InputError(
+            f"Unknown variant {variant!r}.",
+            remedy=f"It is a method ({', '.join(method_names())}), alone or with _nsf, _softmax, _aem or _ensemble;"
+            " asmil has its anchor, asmil_no_anchor none.",
+        )
+    return next((m, e) for m in method_names() for e in STABILIZERS if variant_of(m, e) == variant)
+
+
+def _settings(name: str, method: str) -> dict[str, Any]:
+    if name == "released":
+        return dict(_RELEASED)
+    if name not in _WIDTHS:
+        return {}
+    sizes = {"dim": _WIDTHS[name]}
+    if method == "abmil" and name != "stable":
+        sizes["attention_dim"] = _WIDTHS[name]
+    return sizes
+
+
+def _paper(method: str) -> Mapping[str, Any]:
+    from napari_asmil.mil.registry import model_class
+
+    return model_class(method).paper

@@ -11,11 +11,21 @@ from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.mil.names import method_names
 
-LABELS = {"abmil": "ABMIL", "asmil": "ASMIL"}
+LABELS = {
+    "dtfd": "DTFD-MIL",
+    "max": "max pooling",
+    "mean": "mean pooling",
+    "mha": "multi-head attention",
+    "transmil": "TransMIL",
+}
+"""Names that are not the method's in capitals."""
+
+HALF_LIFE = 2.85
+"""Epochs in which the paper's anchor forgets half: m = .999 per step on the 243 training slides of CAMELYON16."""
 
 
 class AnchorRecipe(BaseModel):
-    """The anchor and how hard it pulls.
+    """The anchor and how hard it pulls (ASMIL, ICLR 2026).
 
     Attributes
     ----------
@@ -23,22 +33,71 @@ class AnchorRecipe(BaseModel):
         Of the anchor's map.
     beta : float
         Weight of the KL in the loss.
-    momentum : float
-        EMA factor per step.
+    momentum : float or None
+        EMA factor per update; None takes the one whose half-life, in epochs, is the paper's (`HALF_LIFE`).
     kl_reduction : {"sum", "mean"}
         Over tiles; "mean" is what the released code does and weakens the KL by the number of tiles.
+    kl_rows : {"each", "mean"}
+        The mean of the rows' divergences, or the divergence of their mean maps.
     init, update
-        "copy" and "step" are the method; "random" and "never" reproduce the released code's anchor.
+        "copy" and "step" are the method, "epoch" its ablation; "random" and "never" reproduce the released code.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     normalizer: Normalizer = Normalizer("nsf")
     beta: float = Field(0.01, ge=0)
-    momentum: float = Field(0.999, ge=0, le=1)
+    momentum: float | None = Field(None, ge=0, le=1)
     kl_reduction: Literal["sum", "mean"] = "sum"
+    kl_rows: Literal["each", "mean"] = "each"
     init: Literal["copy", "random"] = "copy"
-    update: Literal["step", "never"] = "step"
+    update: Literal["step", "epoch", "never"] = "step"
+
+    def factor(self, n_train: int) -> float:
+        """The EMA factor per update where an epoch has `n_train` steps."""
+        if self.momentum is not None:
+            return self.momentum
+        return float(0.5 ** (1 / (HALF_LIFE * (max(n_train, 1) if self.update == "step" else 1))))
+
+
+class EntropyRecipe(BaseModel):
+    """Attention entropy maximisation (AEM, MICCAI 2025).
+
+    Attributes
+    ----------
+    weight : float
+        Lambda of the term in the loss.
+    kind : {"entropy", "uniform"}
+        Negative entropy, or KL(uniform || alpha).
+    anneal : {"cosine", "none"}
+        Whether lambda falls to 0 over the training along a cosine; the released code keeps it.
+    normalized : bool
+        Divide the entropy by log M, so that large slides weigh no more than small ones.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    weight: float = Field(0.1, ge=0)
+    kind: Literal["entropy", "uniform"] = "entropy"
+    anneal: Literal["cosine", "none"] = "cosine"
+    normalized: bool = False
+
+
+class EnsembleRecipe(BaseModel):
+    """Temporal ensembling: each slide's map is drawn to the running mean of its own maps (ASMIL, eq. 34).
+
+    Attributes
+    ----------
+    beta : float
+        Weight of KL(alpha || mean before) in the loss; there is none at a slide's first visit.
+    momentum : float
+        Share of the mean before in the new mean.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    beta: float = Field(1.0, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
 
 
 class Recipe(BaseModel):
@@ -48,8 +107,14 @@ class Recipe(BaseModel):
     ----------
     method : str
         A method of `mil`.
-    dim, attention_dim, heads, tokens, token_drop
-        Sizes; a method takes those it knows.
+    settings : mapping
+        The method's own, such as ``dim`` or ``heads``; `mil.registry.settings_of` names them.
+    normalizer : Normalizer
+        Of the model's own map.
+    anchor, entropy, ensemble : optional
+        What steadies the attention; they add up.
+    subsample : float
+        Share of a bag's tiles, drawn anew, that a training step sees.
     standardize : bool
         z-score the features with the training split's statistics.
     record : "all", "held-out" or slide ids
@@ -66,11 +131,10 @@ class Recipe(BaseModel):
     preset: str = ""
     normalizer: Normalizer = Normalizer("softmax")
     anchor: AnchorRecipe | None = AnchorRecipe()
-    dim: int = Field(128, gt=0)
-    attention_dim: int = Field(128, gt=0)
-    heads: int = Field(8, gt=0)
-    tokens: int = Field(8, gt=0)
-    token_drop: float = Field(0.5, ge=0, le=1)
+    entropy: EntropyRecipe | None = None
+    ensemble: EnsembleRecipe | None = None
+    subsample: float = Field(1.0, gt=0, le=1)
+    settings: dict[str, bool | int | float | str] = {}
     epochs: int = Field(50, ge=0)
     optimizer: Literal["adamw", "adam"] = "adamw"
     lr: float = Field(1e-3, gt=0)
@@ -91,8 +155,13 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _possible(self) -> Recipe:
-        if self.anchor is not None and self.normalizer.name == "entmax":
-            raise ValueError("an anchor needs a model whose map is nowhere 0; entmax leaves tiles out")
+        steadied = self.anchor or self.entropy or self.ensemble
+        if steadied and self.normalizer.name == "entmax":
+            raise ValueError("what steadies a map needs one that is nowhere 0; entmax leaves tiles out")
+        if self.ensemble and self.subsample < 1:
+            raise ValueError("ensembling compares a slide's maps over epochs, so no tile can be left out (subsample)")
+        if self.anchor and self.anchor.init == "random" and self.anchor.update != "never":
+            raise ValueError("an anchor that starts at random and then follows is of neither the paper nor its code")
         return self
 
     @classmethod
@@ -118,11 +187,18 @@ class Recipe(BaseModel):
     @property
     def label(self) -> str:
         """How legends name it: the method and its anchor."""
-        name = LABELS.get(self.method, self.method.upper())
-        if self.anchor is None or self.anchor.beta == 0:
-            return f"{name} without anchor" if self.method == "asmil" else name
-        kind = {"nsf": "NSF", "softmax": "softmax", "entmax": "entmax"}[self.anchor.normalizer.name]
-        return name if self.method == "asmil" and kind == "NSF" else f"{name} + anchor ({kind})"
+        name = LABELS.get(self.method, self.method.upper().replace("_", "-"))
+        with_anchor = self.anchor is not None and self.anchor.beta > 0
+        added = []
+        if self.anchor is not None and with_anchor and (self.method, self.anchor.normalizer.name) != ("asmil", "nsf"):
+            kind = {"nsf": "NSF", "softmax": "softmax", "entmax": "entmax"}[self.anchor.normalizer.name]
+            added.append(f"anchor ({kind})")
+        if self.entropy is not None:
+            added.append("AEM" if self.entropy.kind == "entropy" else "KL from uniform")
+        if self.ensemble is not None:
+            added.append("ensembling")
+        without = " without anchor" if self.method == "asmil" and not with_anchor else ""
+        return " + ".join([name + without, *added])
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; `make` reads them back."""

@@ -83,7 +83,7 @@ def run_header(
         row_names=state.model.scorer.row_names,
         slides=tuple(slides),
         planned_epochs=recipe.epochs,
-        bag_size=recipe.dim,
+        bag_size=state.model.bag_size,
         normalizer=recipe.normalizer,
         anchor_normalizer=None if recipe.anchor is None else recipe.anchor.normalizer,
         seed=recipe.seed,
@@ -102,9 +102,9 @@ def look(state: State, recipe: Recipe, bag: Bag, device: torch.device, *, watche
     weights = state.model.row_weights(out.logits)
     anchor = None
     if state.anchor is not None:
-        anchor = _numpy(join_rows(state.anchor.log_alpha(prepared), weights))
+        anchor = _numpy(join_rows(state.anchor.log_alpha(prepared, out.scored.context), weights))
     return SlideRecord(
-        online=_numpy(join_rows(out.log_alpha, weights)),
+        online=_numpy(join_rows(out.log_rows, weights)),
         logits=_numpy(out.logits),
         bag=_numpy(out.bag),
         anchor=anchor,

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -17,34 +17,50 @@ from torch import Tensor
 
 from napari_asmil.errors import InputError
 from napari_asmil.files import complete, json_text
-from napari_asmil.mil import Anchor, AttentionMIL, build_model
+from napari_asmil.mil import Anchor, AttentionMIL, Ensemble, build_model
+from napari_asmil.mil.registry import model_class
 from napari_asmil.training.recipe import Recipe
 
-SIZES = ("dim", "attention_dim", "heads", "tokens", "token_drop")
+
+class Sizes(NamedTuple):
+    """What a cohort decides of a model: features a tile (D_in), classes (C), and slides of an epoch."""
+
+    n_features: int
+    n_classes: int
+    n_train: int
 
 
 @dataclass
 class State:
-    """Model, anchor (or None), optimiser and the steps taken."""
+    """Model, optimiser, what steadies the attention (or None), and the steps taken."""
 
     model: AttentionMIL
     anchor: Anchor | None
+    ensemble: Ensemble | None
     optimizer: torch.optim.Optimizer
     step: int = 0
 
     @classmethod
-    def fresh(cls, recipe: Recipe, n_features: int, n_classes: int, device: torch.device) -> State:
-        """As the recipe's seed initialises it; the global random state is left as it was."""
+    def fresh(cls, recipe: Recipe, sizes: Sizes, device: torch.device) -> State:
+        """As the recipe's seed initialises it; the global random state is left as it was.
+
+        Raises
+        ------
+        InputError
+            When the method's settings do not fit, or it has no scores to steady.
+        """
+        check_method(recipe)
         with seeded(recipe.seed):
-            model = new_model(recipe, n_features, n_classes).to(device)
+            model = new_model(recipe, sizes).to(device)
             anchor = None
             if recipe.anchor is not None:
                 a = recipe.anchor
-                source = model if a.init == "copy" else new_model(recipe, n_features, n_classes).to(device)
-                anchor = Anchor(source.scorer, a.normalizer, a.momentum)
+                source = model if a.init == "copy" else new_model(recipe, sizes).to(device)
+                anchor = Anchor(source.scorer, a.normalizer, a.factor(sizes.n_train))
+        ensemble = None if recipe.ensemble is None else Ensemble(recipe.ensemble.momentum)
         kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
         optimizer = kind(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=_can_fuse(device))
-        return cls(model, anchor, optimizer)
+        return cls(model, anchor, ensemble, optimizer)
 
     def set_rate(self, recipe: Recipe, total: int) -> float:
         """Cosine annealing to 0 over `total` steps; returns the rate of the coming step."""
@@ -76,11 +92,14 @@ class State:
             tensors = load_file(folder / "model.safetensors")
             self.step = int(json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))["step"])
             moments = {k: tensors.pop(k) for k in list(tensors) if k.startswith("optimizer.")}
+            means = {k.removeprefix("ensemble."): v for k, v in tensors.items() if k.startswith("ensemble.")}
             for name, mine in self._weights().items():
                 mine.data.copy_(tensors[name])
         except (OSError, ValueError, KeyError, RuntimeError) as error:
             raise InputError(f"This checkpoint cannot be read ({error}).", path=folder) from error
         self._restore(moments)
+        if self.ensemble is not None:
+            self.ensemble.means = means
 
     def _weights(self) -> dict[str, Tensor]:
         found = {f"model.{k}": v for k, v in self.model.state_dict().items()}
@@ -91,7 +110,8 @@ class State:
     def _tensors(self) -> dict[str, Tensor]:
         moments = self.optimizer.state_dict()["state"]
         flat = {f"optimizer.{i}.{k}": v for i, entry in moments.items() for k, v in entry.items()}
-        return self._weights() | flat
+        means = {} if self.ensemble is None else {f"ensemble.{k}": v for k, v in self.ensemble.means.items()}
+        return self._weights() | flat | means
 
     def _restore(self, moments: Mapping[str, Tensor]) -> None:
         state: dict[int, dict[str, Tensor]] = {}
@@ -103,10 +123,23 @@ class State:
             self.optimizer.load_state_dict({"state": state, "param_groups": groups})
 
 
-def new_model(recipe: Recipe, n_features: int, n_classes: int) -> AttentionMIL:
+def new_model(recipe: Recipe, sizes: Sizes) -> AttentionMIL:
     """The recipe's model, from torch's global random state."""
-    sizes = {name: getattr(recipe, name) for name in SIZES}
-    return build_model(recipe.method, n_features, n_classes, **sizes)
+    return build_model(recipe.method, sizes.n_features, sizes.n_classes, **recipe.settings)
+
+
+def check_method(recipe: Recipe) -> None:
+    """Refuse a recipe whose method has no scores that could be steadied.
+
+    Raises
+    ------
+    InputError
+    """
+    if (recipe.anchor or recipe.entropy or recipe.ensemble) and not model_class(recipe.method).learns_scores:
+        raise InputError(
+            f"{recipe.label}: the method {recipe.method} learns no attention scores, so there is nothing to steady.",
+            remedy="Train it without anchor, entropy and ensembling.",
+        )
 
 
 class seeded:

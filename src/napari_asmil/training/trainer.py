@@ -12,19 +12,18 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch.nn import functional
 
 from napari_asmil.analysis.metrics import bag_metrics
 from napari_asmil.bags import Bag, Cohort
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, Checkpointed, EpochDone, Event, Finished, Started
-from napari_asmil.mil.losses import anchor_kl
 from napari_asmil.runs import EpochRecord, RunHeader, RunWriter, SlideRecord, open_run
 from napari_asmil.runs.schema import checkpoint_path
 from napari_asmil.training.device import pick_device, torch_threads
 from napari_asmil.training.recipe import Recipe
 from napari_asmil.training.recording import look, recorded_ids, run_header, slide_header
-from napari_asmil.training.state import State, seeded
+from napari_asmil.training.state import Sizes, State, check_method, seeded
+from napari_asmil.training.step import Losses, Lost, train_step
 from napari_asmil.training.survey import Survey, survey
 
 HELD_OUT: tuple[Literal["val", "test"], ...] = ("val", "test")
@@ -71,6 +70,7 @@ def fit(
     if not cohort.select("train"):
         raise InputError("No slide is in the split 'train', so there is nothing to train on.")
     recorded_ids(cohort, recipe)
+    check_method(recipe)
     path = Path(out)
     if path.exists():
         _same_recipe(path, recipe)
@@ -114,7 +114,8 @@ class _Training:
 
     def _fresh(self) -> State:
         n_features = self.cohort.bags[0].n_features
-        state = State.fresh(self.recipe, n_features, len(self.cohort.class_names), self.device)
+        sizes = Sizes(n_features, len(self.cohort.class_names), len(self.cohort.select("train")))
+        state = State.fresh(self.recipe, sizes, self.device)
         if self.recipe.standardize:
             mean, scale = torch.from_numpy(self.survey.mean), torch.from_numpy(self.survey.scale)
             state.model.standardize_with(mean, scale)
@@ -212,45 +213,28 @@ class _Training:
         bags = self.cohort.select("train")
         order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(bags))
         total = self.recipe.epochs * len(bags)
-        sums = np.zeros(3)
+        losses = Losses(self.device)
         for i, index in enumerate(order):
             rate = state.set_rate(self.recipe, total)
             with seeded(self.recipe.seed, epoch, i):
-                ce, kl = self._step(state, bags[index])
-            sums += (ce, kl, rate)
-            yield BatchDone(epoch=epoch, step=i + 1, steps=len(bags), phase="train", loss=ce)
-        names = ("loss_ce", "loss_as", "lr") if state.anchor is not None else ("loss_ce", "", "lr")
-        curves |= {n: float(v) for n, v in zip(names, sums / len(bags), strict=True) if n}
+                lost = self._step(state, bags[index], state.step / total)
+            last = i + 1 == len(bags)
+            if losses.add(lost, rate, look=last) and not losses.finite:
+                raise InputError(
+                    f"The loss is no longer finite at step {state.step} (slide {bags[index].slide_id!r}); training"
+                    " stopped.",
+                    remedy="Lower the learning rate or look at this slide's features. Committed epochs are safe.",
+                    path=self.path,
+                )
+            yield BatchDone(epoch=epoch, step=i + 1, steps=len(bags), phase="train", loss=losses.latest)
+        if state.anchor is not None and self.recipe.anchor is not None and self.recipe.anchor.update == "epoch":
+            state.anchor.update(state.model.scorer)
+        curves |= losses.means()
 
-    def _step(self, state: State, bag: Bag) -> tuple[float, float]:
-        """One bag: anchor forward, online forward, loss, backward, clip, step, EMA. Returns CE and KL, nats."""
-        recipe, model = self.recipe, state.model.train()
-        prepared = model.prepare(torch.tensor(bag.features(), device=self.device))
-        label = torch.tensor([self.cohort.labels[bag.slide_id]], device=self.device)
-        out = model.attend(prepared, recipe.normalizer)
-        ce = loss = functional.cross_entropy(out.logits[None], label)
-        kl = 0.0
-        if state.anchor is not None and recipe.anchor is not None:
-            pull = anchor_kl(out.log_alpha, state.anchor.log_alpha(prepared), recipe.anchor.kl_reduction)
-            kl = pull.item()
-            if recipe.anchor.beta:
-                loss = ce + recipe.anchor.beta * pull
-        value = loss.item()
-        if not np.isfinite(value):
-            raise InputError(
-                f"The loss is {value} at step {state.step} (slide {bag.slide_id!r}); training stopped.",
-                remedy="Lower the learning rate or look at this slide's features. Committed epochs are safe.",
-                path=self.path,
-            )
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if recipe.clip is not None:
-            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        state.optimizer.step()
-        state.step += 1
-        if state.anchor is not None and recipe.anchor is not None and recipe.anchor.update == "step":
-            state.anchor.update(model.scorer)
-        return ce.item(), kl
+    def _step(self, state: State, bag: Bag, progress: float) -> Lost:
+        x = torch.tensor(bag.features(), device=self.device)
+        label = torch.tensor(self.cohort.labels[bag.slide_id], device=self.device)
+        return train_step(state, self.recipe, x, label, bag.slide_id, progress)
 
     def _record(
         self, state: State, epoch: int, writer: RunWriter, records: dict[str, SlideRecord]

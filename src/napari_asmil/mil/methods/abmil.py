@@ -1,37 +1,51 @@
-"""Gated attention MIL (ABMIL; Ilse, Tomczak, Welling, ICML 2018): one row of scores."""
+"""Attention MIL (ABMIL; Ilse, Tomczak, Welling, ICML 2018), gated or plain: one row of scores."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from napari_asmil.mil.base import AttentionMIL, Scorer
+from napari_asmil.mil.base import AttentionMIL, Scored, Scorer
+from napari_asmil.mil.layers import AttentionScores, Size, width
 
 
-class GatedScorer(Scorer):
-    """h = relu(W x);  z = w . (tanh(V h) * sigmoid(U h)) + b."""
+class AbmilScorer(Scorer):
+    """h = relu(W x), and one row of attention scores on h."""
 
     row_names = ("attention",)
 
-    def __init__(self, n_features: int, dim: int, attention_dim: int) -> None:
+    def __init__(self, n_features: int, dim: int, attention_dim: int, gated: bool) -> None:
         super().__init__()
         self.embed = nn.Linear(n_features, dim, bias=False)
-        self.gates = nn.Linear(dim, 2 * attention_dim)
-        self.score = nn.Linear(attention_dim, 1)
+        self.attention = AttentionScores(dim, attention_dim, 1, gated)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Any = None) -> Scored:
         """Tiles (M, D_in) to h (M, D) and z (1, M)."""
         h = torch.relu(self.embed(x))
-        v, u = self.gates(h).chunk(2, dim=-1)
-        return h, self.score(torch.tanh(v) * torch.sigmoid(u)).T.float()
+        return Scored(h, self.attention(h))
 
 
 class Model(AttentionMIL):
-    """Attention-weighted mean of the tile embeddings and a linear classifier."""
+    """Attention-weighted mean of the tile embeddings and a linear classifier.
 
-    def __init__(self, n_features: int, n_classes: int, dim: int = 128, attention_dim: int = 128) -> None:
-        super().__init__(GatedScorer(n_features, dim, attention_dim), n_features, n_classes)
-        self.classifier = nn.Linear(dim, n_classes)
+    Parameters
+    ----------
+    dim, attention_dim : int
+        D (None: by the features) and the attention network's inner size.
+    gated : bool
+        tanh times sigmoid, or tanh alone.
+    """
+
+    source = "Ilse, Tomczak, Welling, ICML 2018"
+
+    def __init__(
+        self, n_features: int, n_classes: int, dim: Size | None = None, attention_dim: Size = 128, gated: bool = True
+    ) -> None:
+        size = width(n_features, dim)
+        super().__init__(AbmilScorer(n_features, size, attention_dim, gated), n_features, n_classes, size)
+        self.classifier = nn.Linear(size, n_classes)
 
     def pool(self, h: Tensor, alpha: Tensor) -> Tensor:
         """Weighted mean (D,)."""

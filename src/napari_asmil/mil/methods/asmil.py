@@ -1,27 +1,35 @@
-"""ASMIL (ICLR 2026) as its paper draws it: FEAT tokens attend to tiles, a CLS token to the kept FEAT outputs.
+"""ASMIL (ICLR 2026): FEAT tokens attend to tiles, a CLS token to the kept FEAT outputs; two layouts.
 
-One pre-norm encoder block on [tiles; FEAT] of which only the FEAT outputs are kept. The tiles' own query
-rows are never used then, so the block is exactly cross-attention from the N FEAT tokens to the M tiles, and
-each token's query can be folded into the key projection: ``z = h (W_k^T q) + q . b_k`` (the constant matters,
-NSF is not shift-invariant). Keys and values of tiles are never formed.
+"paper" is what its text and figure say: one pre-norm encoder block on [tiles; FEAT] of which only the FEAT
+outputs are kept. The tiles' own query rows are never used then, so the block is exactly cross-attention from
+the N FEAT tokens to the M tiles. "released" is what its code does: an attention block of its own for every
+FEAT token, with neither residual nor MLP, layer norm last.
 
-Queries and keys start as Xavier with zero bias (as torch's own multi-head attention does), queries twice as
-large, so that scores start with a standard deviation near 2: from smaller scores training may stay on the
-plateau of uniform maps.
+Either way each token's query is folded into the key projection, ``z = h (W_k^T q) + q . b_k`` (the constant
+matters, NSF is not shift-invariant), and tiles are pooled before they are projected (alpha sums to 1): keys and
+values of tiles are never formed, which is exact.
+
+In the paper layout queries and keys start as Xavier with zero bias (as torch's own multi-head attention does),
+queries twice as large, so that scores start with a standard deviation near 2: from smaller scores training may
+stay on the plateau of uniform maps. The released layout starts as its code does, with nearly constant scores.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_asmil.errors import InputError
-from napari_asmil.mil.base import AttentionMIL, Scorer
+from napari_asmil.mil.base import AttentionMIL, Scored, Scorer
+from napari_asmil.mil.layers import Count, Share, Size, full_precision, width
+from napari_asmil.mil.normalizers import wide
 
 QUERY_GAIN = 2.0
+Layout = Literal["paper", "released"]
 
 
 class TokenScorer(Scorer):
@@ -29,10 +37,8 @@ class TokenScorer(Scorer):
 
     def __init__(self, n_features: int, dim: int, heads: int, tokens: int) -> None:
         super().__init__()
-        if dim % heads:
-            raise InputError(f"dim ({dim}) must be a multiple of heads ({heads}).")
         self.heads = heads
-        self.row_names = tuple(f"head {h + 1} / token {t + 1}" for t in range(tokens) for h in range(heads))
+        self.row_names = row_names(heads, tokens)
         self.embed = nn.Linear(n_features, dim, bias=False)
         self.norm = nn.LayerNorm(dim)
         self.tokens = nn.Parameter(torch.randn(tokens, dim) * 0.02)
@@ -42,82 +48,207 @@ class TokenScorer(Scorer):
             nn.init.xavier_uniform_(layer.weight, gain=gain)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, context: Any = None) -> Scored:
         """Tiles (M, D_in) to normalised h (M, D) and z (N H, M), token by token, heads within."""
         h = self.norm(torch.relu(self.embed(x)))
         tokens, dim = self.tokens.shape
         depth = dim // self.heads
-        q = self.query(self.norm(self.tokens)).view(tokens, self.heads, depth) / math.sqrt(depth)
-        folded = torch.einsum("nhd,hdi->nhi", q, self.key.weight.view(self.heads, depth, dim)).reshape(-1, dim)
-        constant = (q * self.key.bias.view(self.heads, depth)).sum(dim=-1).reshape(-1, 1)
-        return h, torch.addmm(constant, folded, h.T).float()
+        with full_precision(h):
+            q = self.query(self.norm(self.tokens)).view(tokens, self.heads, depth) / math.sqrt(depth)
+            folded = torch.einsum("nhd,hdi->nhi", q, self.key.weight.view(self.heads, depth, dim))
+            constant = (q * self.key.bias.view(self.heads, depth)).sum(dim=-1)
+            return Scored(h, fold(h, folded, constant))
+
+
+class ReleasedScorer(Scorer):
+    """The same for the released layout, where every token has projections of its own."""
+
+    def __init__(self, n_features: int, dim: int, heads: int, tokens: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.row_names = row_names(heads, tokens)
+        self.embed = nn.Linear(n_features, dim, bias=False)
+        self.tokens = nn.Parameter(torch.randn(tokens, dim) * 1e-6)
+        self.query, self.key = PerToken(tokens, dim), PerToken(tokens, dim)
+
+    def forward(self, x: Tensor, context: Any = None) -> Scored:
+        """Tiles (M, D_in) to h (M, D) and z (N H, M), token by token, heads within."""
+        h = torch.relu(self.embed(x))
+        tokens, dim = self.tokens.shape
+        depth = dim // self.heads
+        with full_precision(h):
+            q = self.query(self.tokens).view(tokens, self.heads, depth) / math.sqrt(depth)
+            folded = torch.einsum("nhd,nhdi->nhi", q, self.key.weight.view(tokens, self.heads, depth, dim))
+            constant = (q * self.key.bias.view(tokens, self.heads, depth)).sum(dim=-1)
+            return Scored(h, fold(h, folded, constant))
+
+
+class PerToken(nn.Module):
+    """A linear layer for each of N tokens: (N, D) to (N, D)."""
+
+    def __init__(self, tokens: int, dim: int) -> None:
+        super().__init__()
+        bound = 1 / math.sqrt(dim)
+        self.weight = nn.Parameter(torch.empty(tokens, dim, dim).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(tokens, dim).uniform_(-bound, bound))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Each row by its own layer."""
+        return torch.einsum("ni,noi->no", x, self.weight) + self.bias
+
+
+class PaperFeat(nn.Module):
+    """Values, residual and MLP of the FEAT block."""
+
+    def __init__(self, dim: int) -> None:
+        super().__init__()
+        self.value = nn.Linear(dim, dim)
+        self.project = nn.Linear(dim, dim)
+        self.mlp = _mlp(dim)
+
+    def forward(self, tokens: Tensor, context: Tensor) -> Tensor:
+        """FEAT tokens (N, D) and what their heads pooled (N, H, D) to FEAT outputs (N, D)."""
+        n, heads, dim = context.shape
+        weight = self.value.weight.view(heads, dim // heads, dim)
+        values = torch.einsum("nhi,hdi->nhd", context, weight).reshape(n, dim) + self.value.bias
+        x = tokens + self.project(values)
+        return torch.as_tensor(x + self.mlp(x))
+
+
+class ReleasedFeat(nn.Module):
+    """Values, output projection, dropout and layer norm of each token's own block."""
+
+    def __init__(self, tokens: int, dim: int) -> None:
+        super().__init__()
+        self.value, self.project = PerToken(tokens, dim), PerToken(tokens, dim)
+        self.dropout = nn.Dropout(0.1)
+        self.norm_weight = nn.Parameter(torch.ones(tokens, dim))
+        self.norm_bias = nn.Parameter(torch.zeros(tokens, dim))
+
+    def forward(self, tokens: Tensor, context: Tensor) -> Tensor:
+        """As `PaperFeat.forward`; the tokens themselves are not added."""
+        n, heads, dim = context.shape
+        weight = self.value.weight.view(n, heads, dim // heads, dim)
+        values = torch.einsum("nhi,nhdi->nhd", context, weight).reshape(n, dim) + self.value.bias
+        x = functional.layer_norm(self.dropout(self.project(values)), (dim,), eps=1e-6)
+        return x * self.norm_weight + self.norm_bias
+
+
+class PaperBag(nn.Module):
+    """A pre-norm encoder block on [CLS; FEAT outputs], its CLS output normalised."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.cls = nn.Parameter(torch.randn(1, dim) * 0.02)
+        self.norm = nn.LayerNorm(dim)
+        self.project_in = nn.Linear(dim, 3 * dim)
+        self.project = nn.Linear(dim, dim)
+        self.mlp = _mlp(dim)
+        self.out_norm = nn.LayerNorm(dim)
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Kept FEAT outputs (N, D) to the bag vector (D,)."""
+        sequence = self.norm(torch.cat([self.cls, outputs]))
+        q, k, v = self.project_in(sequence).view(len(sequence), 3, self.heads, -1).permute(1, 2, 0, 3)
+        attended = functional.scaled_dot_product_attention(q[:, :1], k, v).reshape(1, -1)
+        x = self.cls + self.project(attended)
+        return torch.as_tensor(self.out_norm(x + self.mlp(x)))[0]
+
+
+class ReleasedBag(nn.Module):
+    """Cross-attention of CLS, zero at the start, to the FEAT outputs; dropout and layer norm last."""
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.cls = nn.Parameter(torch.zeros(1, dim))
+        self.query, self.key, self.value, self.project = (nn.Linear(dim, dim) for _ in range(4))
+        self.dropout = nn.Dropout(0.1)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+
+    def forward(self, outputs: Tensor) -> Tensor:
+        """Kept FEAT outputs (N, D) to the bag vector (D,)."""
+        parts = ((self.query, self.cls), (self.key, outputs), (self.value, outputs))
+        q, k, v = (layer(x).view(len(x), self.heads, -1).transpose(0, 1) for layer, x in parts)
+        attended = functional.scaled_dot_product_attention(q, k, v).reshape(1, -1)
+        return torch.as_tensor(self.norm(self.dropout(self.project(attended))))[0]
 
 
 class Model(AttentionMIL):
-    """The rest of the FEAT block, random drop of FEAT outputs in training, and the CLS block.
+    """FEAT stage, random drop of FEAT outputs in training, CLS stage.
 
     Parameters
     ----------
+    dim, heads, tokens : int
+        D (None: by the features), H and N.
+    layout : {"paper", "released"}
     token_drop : float
         Probability that a FEAT output is left out of a training step; at least one is kept.
+    drop_count : int
+        Leave out exactly so many instead, as the released code does.
     """
 
-    scorer: TokenScorer
+    source = "ASMIL, ICLR 2026"
+
+    scorer: TokenScorer | ReleasedScorer
 
     def __init__(
         self,
         n_features: int,
         n_classes: int,
-        dim: int = 128,
-        heads: int = 8,
-        tokens: int = 8,
-        token_drop: float = 0.5,
+        dim: Size | None = None,
+        heads: Size = 8,
+        tokens: Size = 8,
+        layout: Layout = "paper",
+        token_drop: Share = 0.5,
+        drop_count: Count = 0,
     ) -> None:
-        super().__init__(TokenScorer(n_features, dim, heads, tokens), n_features, n_classes)
-        self.token_drop = token_drop
+        size, paper = width(n_features, dim), layout == "paper"
+        if size % heads:
+            raise InputError(f"dim ({size}) must be a multiple of heads ({heads}).")
+        if not 0 <= drop_count < tokens:
+            raise InputError(f"drop_count ({drop_count}) must leave at least one of {tokens} tokens.")
+        scorer = (TokenScorer if paper else ReleasedScorer)(n_features, size, heads, tokens)
+        super().__init__(scorer, n_features, n_classes, size)
+        self.token_drop, self.drop_count = token_drop, drop_count
         self.heads = heads
-        self.value = nn.Linear(dim, dim)
-        self.project = nn.Linear(dim, dim)
-        self.mlp = _mlp(dim)
-        self.cls = nn.Parameter(torch.randn(1, dim) * 0.02)
-        self.cls_norm = nn.LayerNorm(dim)
-        self.cls_in = nn.Linear(dim, 3 * dim)
-        self.cls_project = nn.Linear(dim, dim)
-        self.cls_mlp = _mlp(dim)
-        self.out_norm = nn.LayerNorm(dim)
-        self.classifier = nn.Linear(dim, n_classes)
+        self.feat = PaperFeat(size) if paper else ReleasedFeat(tokens, size)
+        self.bag = (PaperBag if paper else ReleasedBag)(size, heads)
+        self.classifier = nn.Linear(size, n_classes)
 
     def pool(self, h: Tensor, alpha: Tensor) -> Tensor:
         """The CLS vector (D,); `alpha` is (N H, M), each row summing to 1."""
-        kept = self._drop(self._feat(h, alpha))
-        sequence = self.cls_norm(torch.cat([self.cls, kept]))
-        q, k, v = self.cls_in(sequence).view(len(sequence), 3, self.heads, -1).permute(1, 2, 0, 3)
-        attended = functional.scaled_dot_product_attention(q[:, :1], k, v).reshape(1, -1)
-        x = self.cls + self.cls_project(attended)
-        return torch.as_tensor(self.out_norm(x + self.cls_mlp(x)))[0]
+        context = (alpha @ h).view(-1, self.heads, h.shape[-1])
+        bag: Tensor = self.bag(self._drop(self.feat(self.scorer.tokens, context)))
+        return bag
 
     def classify(self, bag: Tensor) -> Tensor:
         """Logits (C,)."""
         logits: Tensor = self.classifier(bag)
         return logits
 
-    def _feat(self, h: Tensor, alpha: Tensor) -> Tensor:
-        """FEAT outputs (N, D): values of the pooled tiles (valid since alpha sums to 1), residual, MLP."""
-        tokens = self.scorer.tokens
-        n, dim = tokens.shape
-        context = (alpha @ h).view(n, self.heads, dim)
-        weight = self.value.weight.view(self.heads, dim // self.heads, dim)
-        values = torch.einsum("nhi,hdi->nhd", context, weight).reshape(n, dim) + self.value.bias
-        x = tokens + self.project(values)
-        return torch.as_tensor(x + self.mlp(x))
-
     def _drop(self, outputs: Tensor) -> Tensor:
-        if not self.training or self.token_drop == 0:
+        """Drawn on the CPU, so that a training is the same on every device."""
+        if not self.training or (self.token_drop == 0 and self.drop_count == 0):
             return outputs
-        draw = torch.rand(len(outputs), device=outputs.device)
-        kept = draw >= self.token_drop
-        kept[draw.argmax()] = True
-        return outputs[kept]
+        draw = torch.rand(len(outputs))
+        if self.drop_count:
+            kept = draw.argsort() >= self.drop_count
+        else:
+            kept = draw >= self.token_drop
+            kept[draw.argmax()] = True
+        return outputs[kept.to(outputs.device)]
+
+
+def fold(h: Tensor, folded: Tensor, constant: Tensor) -> Tensor:
+    """Scores (N H, M), float32, from queries folded into the keys (N, H, D) and their constants (N, H)."""
+    return torch.addmm(constant.reshape(-1, 1), folded.reshape(-1, h.shape[-1]), wide(h).T)
+
+
+def row_names(heads: int, tokens: int) -> tuple[str, ...]:
+    """Names of the rows, token by token."""
+    return tuple(f"head {h + 1} / token {t + 1}" for t in range(tokens) for h in range(heads))
 
 
 def _mlp(dim: int) -> nn.Sequential:

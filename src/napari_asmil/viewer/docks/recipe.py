@@ -10,7 +10,9 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QFormLayout, QGroupBox, QLabel, QSpinBox
 
 from napari_asmil.analysis.normalizers import Normalizer
-from napari_asmil.training import PRESETS, VARIANTS, AnchorRecipe, Recipe, preset
+from napari_asmil.errors import InputError
+from napari_asmil.mil.names import method_names
+from napari_asmil.training import PRESETS, STABILIZERS, AnchorRecipe, Recipe, preset, variant_of
 from napari_asmil.viewer.docks.base import add_row
 
 NORMALIZERS = {"nsf": "NSF", "softmax": "softmax", "entmax": "entmax"}
@@ -68,33 +70,63 @@ def _whole(name: str) -> QSpinBox:
     return box
 
 
+class Momentum(Number):
+    """An EMA factor, or the one with the paper's half-life (None), at the field's lower end."""
+
+    def __init__(self) -> None:
+        super().__init__(AnchorRecipe, "momentum")
+        self.setMinimum(-1.0)
+        self.setSpecialValueText("paper's half-life")
+
+    def momentum(self) -> float | None:
+        """Return the factor of the recipe."""
+        return None if self.value() < 0 else self.value()
+
+    def validate(self, text: str, position: int) -> Any:
+        """Let the words of the lower end stand."""
+        from qtpy.QtGui import QValidator
+
+        if text == self.specialValueText():
+            return QValidator.State.Acceptable, text, position
+        return super().validate(text, position)
+
+    def stepBy(self, steps: int) -> None:
+        """Step over what is no factor."""
+        before = self.value()
+        super().stepBy(steps)
+        if -1 < self.value() < 0:
+            self.setValue(0.0 if before < 0 else -1.0)
+
+
 class RecipeForm(QGroupBox):
-    """Method and preset, and the fields people change most; the rest is the preset's."""
+    """Method, what steadies it, and preset, and the fields people change most; the rest is the preset's."""
 
     changed = Signal()
 
     def __init__(self) -> None:
         super().__init__("Recipe")
-        self.variant, self.preset, self.normalizer, self.record = (QComboBox() for _ in range(4))
+        self.method, self.steadied, self.preset, self.normalizer, self.record = (QComboBox() for _ in range(5))
         self.epochs, self.seed = _whole("epochs"), _whole("seed")
         self.lr = Number(Recipe, "lr")
-        self.beta, self.momentum = Number(AnchorRecipe, "beta"), Number(AnchorRecipe, "momentum")
+        self.beta, self.momentum = Number(AnchorRecipe, "beta"), Momentum()
         self.words = QLabel()
         self.words.setWordWrap(True)
         self._fields = (self.epochs, self.lr, self.normalizer, self.beta, self.momentum, self.record, self.seed)
         self._fill()
         self._lay_out()
         self._restore()
-        self.variant.currentIndexChanged.connect(self._restore)
-        self.preset.currentIndexChanged.connect(self._restore)
+        for choice in (self.method, self.steadied, self.preset):
+            choice.currentIndexChanged.connect(self._restore)
         for field in self._fields:
             signal = field.currentIndexChanged if isinstance(field, QComboBox) else field.valueChanged
             signal.connect(self.changed)
 
     def _fill(self) -> None:
-        for name in VARIANTS:
-            self.variant.addItem(preset("stable", name).label, name)
-        self.variant.setCurrentIndex(self.variant.findData("asmil"))
+        for name in method_names():
+            self.method.addItem(preset("stable", variant_of(name)).label.removesuffix(" without anchor"), name)
+        for ending, (words, _) in STABILIZERS.items():
+            self.steadied.addItem(words, ending)
+        self.choose("asmil", "nsf")
         for name, (words, _) in PRESETS.items():
             self.preset.addItem(name, words)
         for name, label in NORMALIZERS.items():
@@ -107,7 +139,8 @@ class RecipeForm(QGroupBox):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.setContentsMargins(6, 6, 6, 6)
         form.setVerticalSpacing(5)
-        add_row(form, "Method", self.variant, "The model, and the anchor that steadies its attention")
+        add_row(form, "Method", self.method, "The model that learns from bags")
+        add_row(form, "Steadied by", self.steadied, "What is added to the loss to steady the model's attention")
         add_row(form, "Preset", self.preset, "Where all settings are from; the fields below change some of them")
         form.addRow(self.words)
         add_row(form, "Epochs", self.epochs, "Passes over the training bags after the initialisation")
@@ -115,8 +148,14 @@ class RecipeForm(QGroupBox):
         add_row(
             form, "Anchor map", self.normalizer, "How the anchor's scores become the map that the model is drawn to"
         )
-        add_row(form, "Anchor weight β", self.beta, "How hard the anchor pulls: weight of the KL in the loss")
-        add_row(form, "Anchor momentum", self.momentum, "How slowly the anchor follows: its EMA factor per step")
+        add_row(form, "Its weight", self.beta, "Weight in the loss of what steadies: β of the KL, λ of the entropy")
+        add_row(
+            form,
+            "Its momentum",
+            self.momentum,
+            "How slowly anchor or ensemble follows: its EMA factor; at the lower end the factor that forgets half in"
+            " 2.85 epochs, as the paper's does",
+        )
         add_row(
             form,
             "Record",
@@ -124,7 +163,7 @@ class RecipeForm(QGroupBox):
             "Slides whose attention is kept: held-out ones and some others, or all; the open one always",
         )
         add_row(form, "Seed", self.seed, "Of the weights and the order of the bags: the same seed, the same training")
-        for field in (self.variant, self.preset, self.normalizer, self.record):
+        for field in (self.method, self.steadied, self.preset, self.normalizer, self.record):
             field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             field.setMinimumContentsLength(10)
 
@@ -143,26 +182,46 @@ class RecipeForm(QGroupBox):
             "seed": self.seed.value(),
             "record": self.record.currentData(),
         }
+        if base.entropy is not None:
+            changes["entropy"] = {**base.entropy.model_dump(), "weight": self.beta.value()}
+        if base.ensemble is not None:
+            changed = {"beta": self.beta.value(), "momentum": self.momentum.momentum()}
+            changes["ensemble"] = {**base.ensemble.model_dump(), **changed}
         if base.anchor is not None:
-            anchor = {"beta": self.beta.value(), "momentum": self.momentum.value()}
+            anchor = {"beta": self.beta.value(), "momentum": self.momentum.momentum()}
             if self.normalizer.currentData() != base.anchor.normalizer.name:
                 anchor["normalizer"] = Normalizer(self.normalizer.currentData())
             changes["anchor"] = {**base.anchor.model_dump(), **anchor}
         return base.changed(**changes)
 
+    @property
+    def variant(self) -> str:
+        """Name of the method with what steadies it."""
+        return variant_of(self.method.currentData(), self.steadied.currentData())
+
+    def choose(self, method: str, ending: str) -> None:
+        """Choose a method and what steadies it."""
+        self.method.setCurrentIndex(self.method.findData(method))
+        self.steadied.setCurrentIndex(self.steadied.findData(ending))
+
     def set_enabled(self, enabled: bool) -> None:
         """Let the recipe be changed, or hold it while it is trained."""
-        for field in (self.variant, self.preset, *self._fields):
+        for field in (self.method, self.steadied, self.preset, *self._fields):
             field.setEnabled(enabled)
         if enabled:
-            self._enable_anchor()
+            self._enable_what_steadies()
 
     def _preset(self) -> Recipe:
-        return preset(self.preset.currentText(), self.variant.currentData())
+        return preset(self.preset.currentText(), self.variant)
 
     def _restore(self) -> None:
         """Take the fields from the preset."""
-        recipe = self._preset()
+        try:
+            recipe = self._preset()
+        except InputError as error:
+            self.words.setText(str(error))
+            self._enable_what_steadies()
+            return
         blockers = [QSignalBlocker(field) for field in self._fields]
         self.epochs.setValue(recipe.epochs)
         self.lr.setValue(recipe.lr)
@@ -170,14 +229,19 @@ class RecipeForm(QGroupBox):
         self.record.setCurrentIndex(self.record.findData(recipe.record))
         if recipe.anchor is not None:
             self.normalizer.setCurrentIndex(self.normalizer.findData(recipe.anchor.normalizer.name))
-            self.beta.setValue(recipe.anchor.beta)
-            self.momentum.setValue(recipe.anchor.momentum)
+        if recipe.entropy is not None:
+            self.beta.setValue(recipe.entropy.weight)
+        moving = recipe.anchor or recipe.ensemble
+        if moving is not None:
+            self.beta.setValue(moving.beta)
+            self.momentum.setValue(-1.0 if moving.momentum is None else moving.momentum)
         del blockers
         self.words.setText(self.preset.currentData())
-        self._enable_anchor()
+        self._enable_what_steadies()
         self.changed.emit()
 
-    def _enable_anchor(self) -> None:
-        anchored = self._preset().anchor is not None
-        for field in (self.normalizer, self.beta, self.momentum):
-            field.setEnabled(anchored)
+    def _enable_what_steadies(self) -> None:
+        ending = self.steadied.currentData()
+        self.normalizer.setEnabled(ending in ("nsf", "softmax"))
+        self.beta.setEnabled(ending != "")
+        self.momentum.setEnabled(ending in ("nsf", "softmax", "ensemble"))

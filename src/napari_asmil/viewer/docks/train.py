@@ -158,7 +158,7 @@ class TrainDock(Dock):
     def _on_recipe(self) -> None:
         folder = self._runs_folder()
         if folder is not None:
-            name = f"{self.form.variant.currentData()}-{self.form.preset.currentText()}-seed{self.form.seed.value()}"
+            name = f"{self.form.variant}-{self.form.preset.currentText()}-seed{self.form.seed.value()}"
             self._suggest(self.out, folder / f"{name}.asmil")
         self._on_out()
 
