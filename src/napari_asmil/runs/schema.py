@@ -20,6 +20,7 @@ slide needs 1261, and each file is written once.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from napari_asmil.analysis import dynamics, localisation
+from napari_asmil.errors import InputError
 
 SCHEMA = 1
 KEY = "napari_asmil"
@@ -58,7 +60,15 @@ def commit_path(run: Path, epoch: int) -> Path:
 
 
 def checkpoint_path(run: Path, name: str) -> Path:
-    """Folder of a checkpoint."""
+    """Folder of a checkpoint.
+
+    Raises
+    ------
+    InputError
+        When the name, which a commit may have from anyone, is not that of a folder of this run.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise InputError(f"Its checkpoint is named {name!r}, which is no folder of this run.", path=run)
     return run / "checkpoints" / name
 
 

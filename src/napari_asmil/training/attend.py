@@ -78,11 +78,24 @@ def find_checkpoint(given: str | Path) -> Path:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What a checkpoint says of itself: recipe, classes, step, and what it expects of a bag."""
+    """What a checkpoint says of itself: recipe, classes, epoch, and what it expects of a bag.
+
+    Raises
+    ------
+    InputError
+        When it lacks one of them or cannot be read.
+    """
     try:
         facts = json.loads((folder / "checkpoint.json").read_text(encoding="utf-8"))
-        return {**facts, "recipe": Recipe.make(facts["recipe"]), "expects": dict(facts["expects"])}
-    except (OSError, ValueError, KeyError) as error:
+        return {
+            "recipe": Recipe.make(facts["recipe"]),
+            "class_names": tuple(facts["class_names"]),
+            "epoch": int(facts["epoch"]),
+            "expects": {what: facts["expects"][what] for what in ("n_features", "encoder", "tile_um")},
+        }
+    except KeyError as error:
+        raise InputError(f"This checkpoint does not say its {error.args[0]}.", path=folder) from error
+    except (OSError, ValueError, TypeError) as error:
         raise InputError(f"This checkpoint cannot be read ({error}).", path=folder) from error
 
 

@@ -1,0 +1,54 @@
+"""A trained model is applied only when its checkpoint says what it is, and lies in its run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from napari_asmil.errors import InputError
+from napari_asmil.training import attend, fit
+from tests.training.cohorts import small_cohort, small_recipe
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    path = tmp_path / "a.asmil"
+    for _ in fit(small_cohort(), small_recipe(epochs=0), path, device="cpu"):
+        pass
+    return path
+
+
+def change(path: Path, **fields: Any) -> None:
+    """Fields of a JSON file; None takes one away."""
+    content = {**json.loads(path.read_text()), **fields}
+    path.write_text(json.dumps({name: value for name, value in content.items() if value is not None}))
+
+
+@pytest.mark.parametrize("lacking", ["recipe", "class_names", "epoch", "expects"])
+def test_a_checkpoint_that_does_not_say_what_it_is_is_refused(trained: Path, tmp_path: Path, lacking: str) -> None:
+    folder = trained / "checkpoints" / "000000"
+    change(folder / "checkpoint.json", **{lacking: None})
+    for given in (trained, folder):
+        with pytest.raises(InputError, match=rf"000000: This checkpoint does not say its {lacking}"):
+            attend(small_cohort().bags, given, tmp_path / "b.asmil")
+
+
+@pytest.mark.parametrize("text", ["", "[]", "7", '{"recipe": {}, "class_names": 7}'])
+def test_a_checkpoint_that_says_something_else_is_refused(trained: Path, tmp_path: Path, text: str) -> None:
+    folder = trained / "checkpoints" / "000000"
+    (folder / "checkpoint.json").write_text(text)
+    with pytest.raises(InputError, match="000000: This checkpoint cannot be read"):
+        attend(small_cohort().bags, folder, tmp_path / "b.asmil")
+
+
+@pytest.mark.parametrize("name", ["../elsewhere", "..", ".", "/elsewhere", "a/b", "a\\b", "C:", "000000/"])
+def test_a_checkpoint_out_of_its_run_is_not_followed(trained: Path, tmp_path: Path, name: str) -> None:
+    change(trained / "epochs" / "000000.json", checkpoint=name)
+    (trained / "checkpoints" / "000000").rename(trained / "elsewhere")
+    with pytest.raises(InputError, match=r"a\.asmil: Its checkpoint is named .* which is no folder of this run"):
+        attend(small_cohort().bags, trained, tmp_path / "b.asmil")
+    with pytest.raises(InputError, match="no folder of this run"):
+        list(fit(small_cohort(), small_recipe(epochs=0), trained, device="cpu"))
