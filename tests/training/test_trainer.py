@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import threading
 from dataclasses import replace
 from itertools import pairwise
@@ -138,6 +139,19 @@ def test_other_labels_or_splits_do_not_resume_a_run(tmp_path: Path, what: str) -
     with pytest.raises(InputError, match=f"{what} are not those"):
         changed = replace(cohort, **{what: {**getattr(cohort, what), **other}})
         list(fit(changed, small_recipe(epochs=1), tmp_path / "a.asmil"))
+
+
+@pytest.mark.parametrize("what", ["bags", "labels", "splits"])
+def test_a_run_of_an_older_version_that_did_not_note_its_data_is_not_gone_on_with(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "a.asmil"
+    for _ in fit(small_cohort(), small_recipe(epochs=1), path):
+        pass
+    meta = json.loads((path / "zarr.json").read_text())
+    del meta["attributes"]["napari_asmil"][what.replace("bags", "bag_hashes")]
+    (path / "zarr.json").write_text(json.dumps(meta))
+    with pytest.raises(InputError, match=rf"a\.asmil: An older version .* without noting its {what}"):
+        list(fit(small_cohort(), small_recipe(epochs=1), path))
+    assert open_run(path).n_epochs == 2
 
 
 def test_a_folder_that_cannot_be_written_is_named_before_training(tmp_path: Path) -> None:

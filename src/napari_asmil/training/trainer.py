@@ -127,19 +127,23 @@ class _Training:
             return RunWriter.create(self.path, self._header(state))
         writer = RunWriter.resume(self.path)
         try:
-            for what, now in self._rests_on().items():
-                if writer.attrs[what] != now:
-                    raise InputError(
-                        f"The {what.replace('bag_hashes', 'bags')} are not those this run was started with.",
-                        remedy="Choose another folder.",
-                        path=self.path,
-                    )
+            self._same_data(writer.attrs)
             if writer.n_epochs:
                 state.load(checkpoint_path(self.path, writer.commit_of(writer.n_epochs - 1)["checkpoint"]))
         except InputError:
             writer.close()
             raise
         return writer
+
+    def _same_data(self, before: dict[str, Any]) -> None:
+        for what, now in self._rests_on().items():
+            if before.get(what) == now:
+                continue
+            named = what.replace("bag_hashes", "bags")
+            why = f"The {named} are not those this run was started with."
+            if what not in before:
+                why = f"An older version wrote this run without noting its {named}, so it cannot be gone on with."
+            raise InputError(why, remedy="Choose another folder.", path=self.path)
 
     def _rests_on(self) -> dict[str, Any]:
         """What must be the same when a run goes on: content, class and split of every bag, by slide id."""
