@@ -99,3 +99,10 @@ def test_the_top_tiles_are_those_a_stable_sort_puts_first(rng: np.random.Generat
 def test_jsd_is_finite_down_to_the_least_number_there_is() -> None:
     least = np.nextafter(0, 1)
     assert dynamics.jsd([1.0, least], [1.0, 0.0]) == pytest.approx(0, abs=1e-300)
+
+
+def test_the_median_slide_leaves_out_those_without_a_value() -> None:
+    nan = np.nan
+    values = [[nan, nan, nan], [3, nan, nan], [1, 5, nan], [9, 1, 2]]
+    np.testing.assert_array_equal(dynamics.median_slide(values), [nan, 3, 3, 2])
+    assert dynamics.median_slide(np.empty((0, 4))).shape == (0,)

@@ -86,6 +86,15 @@ def rank_correlation(p: ArrayLike, q: ArrayLike) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
+def median_slide(values: ArrayLike) -> NDArray[np.float64]:
+    """Median over the slides that have a value: (E, S), NaN where there is none, to (E,)."""
+    given = np.asarray(values, dtype=np.float64)
+    median = np.full(len(given), np.nan)
+    known = ~np.isnan(given).all(axis=1)
+    median[known] = np.nanmedian(given[known], axis=1)
+    return median
+
+
 def is_flat(effective_share: ArrayLike, tiles: ArrayLike) -> NDArray[np.bool_]:
     """Whether maps are flat, from effective tiles / M and M; a map of few tiles never is."""
     return np.asarray((np.asarray(effective_share) >= FLAT) & (np.asarray(tiles) >= FLAT_TILES))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.analysis.dynamics import is_collapsed, is_flat
+from napari_asmil.analysis.dynamics import is_collapsed, is_flat, median_slide
 from napari_asmil.render.facts import verdict
 from napari_asmil.runs import Run
 from napari_asmil.runs.schema import probabilities
@@ -96,9 +96,7 @@ def values(run: Run, quantity: Quantity, slide_id: str | None) -> NDArray[np.flo
         return run.curves().get(quantity.name, nothing)
     each = run.scalars(quantity.name)
     if slide_id is None:
-        known = np.isfinite(each).any(axis=1)
-        nothing[known] = np.nanmedian(each[known], axis=1)
-        return nothing
+        return median_slide(each)
     index = next((s.index for s in run.slides if s.slide_id == slide_id), None)
     return nothing if index is None else each[:, index]
 
