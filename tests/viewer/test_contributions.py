@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,19 @@ def test_a_run_folder_is_read_as_slide_map_and_contours_and_taken_up(
 def test_a_run_is_read_without_any_window(pictured: Pictured) -> None:
     found = npe2.read([str(pictured.runs[0])], stack=False, plugin_name="napari-asmil")
     assert [kind for _, _, kind in found] == ["image", "image", "vectors"]
+
+
+def test_the_folder_of_a_sample_is_there_until_the_process_ends() -> None:
+    code = (
+        "from napari_asmil.viewer.sample import sample_folder\n"
+        "folder = sample_folder()\n"
+        "(folder / 'runs').mkdir()\n"
+        "print(folder)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    folder = Path(done.stdout.strip())
+    assert folder.name.startswith("napari-asmil-sample-")
+    assert not folder.exists()
 
 
 def test_the_export_command_asks_for_a_file_and_writes_the_overlay(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import shutil
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,8 +20,10 @@ VARIANT = "abmil"
 
 
 def sample_folder() -> Path:
-    """A new folder for one opening of the sample."""
-    return Path(tempfile.mkdtemp(prefix="napari-asmil-sample-"))
+    """A new folder for one opening of the sample; it goes when the process ends, as a window may show it till then."""
+    folder = Path(tempfile.mkdtemp(prefix="napari-asmil-sample-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def make_cohort(folder: Path) -> Cohort:
