@@ -96,7 +96,8 @@ def test_an_anchor_starts_as_a_copy_moves_by_its_momentum_and_takes_no_gradient(
     for mine, before in zip(anchor.scorer.parameters(), start, strict=True):
         torch.testing.assert_close(mine, before + (1 - 0.9**5))
     assert not anchor.train().scorer.training
-    assert not anchor.log_alpha(torch.randn(5, 12)).requires_grad
+    x = torch.randn(5, 12)
+    assert not anchor.log_alpha(x, model(x).scored).requires_grad
 
 
 def test_standardising_is_part_of_the_weights() -> None:

@@ -80,17 +80,21 @@ class Output(NamedTuple):
 
 
 class Scorer(nn.Module):
-    """Everything upstream of the scores, and what an anchor copies.
-
-    ``forward(x, context=None)`` takes prepared tiles (M, D_in) and, from another scorer of the same method,
-    its `Scored.context`. `row_names` names the K rows.
-    """
+    """Everything upstream of the scores, and what an anchor copies; `row_names` names the K rows."""
 
     row_names: tuple[str, ...]
 
-    def forward(self, x: Tensor, context: Any = None) -> Scored:
-        """Embed and score the tiles."""
+    def embed(self, x: Tensor) -> Tensor:
+        """Prepared tiles (M, D_in) to h (M, D)."""
         raise NotImplementedError
+
+    def score(self, h: Tensor, context: Any = None) -> Scored:
+        """Embeddings (M, D) to scores; `context` is the `Scored.context` of another scorer of the same method."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor, context: Any = None) -> Scored:
+        """Embed and score the tiles (M, D_in)."""
+        return self.score(self.embed(x), context)
 
 
 class AttentionMIL(nn.Module):
@@ -127,17 +131,21 @@ class AttentionMIL(nn.Module):
         self.n_features = n_features
         self.n_classes = n_classes
         self.bag_size = bag_size
+        self.standardizes = False
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
+        self.register_load_state_dict_post_hook(_standardizes_as_loaded)
 
     def standardize_with(self, mean: Tensor, scale: Tensor) -> None:
         """Subtract `mean` and multiply by `scale`, both (D_in,), before anything else; part of the weights."""
+        self.standardizes = True
         self.mean.copy_(mean)
         self.scale.copy_(scale)
 
     def prepare(self, x: Tensor) -> Tensor:
         """Raw features (M, D_in) as the scorer, online or anchor, wants them."""
-        return (x.to(self.mean.dtype) - self.mean) * self.scale
+        x = x.to(self.mean.dtype)
+        return (x - self.mean) * self.scale if self.standardizes else x
 
     def pool(self, h: Tensor, alpha: Tensor) -> Tensor:
         """Embeddings (M, D) and probabilities (K, M) to the bag vector (D,)."""
@@ -181,6 +189,10 @@ class AttentionMIL(nn.Module):
         logits: Tensor = one(h)
         self.train(was)
         return logits
+
+
+def _standardizes_as_loaded(model: Any, _: Any) -> None:
+    model.standardizes = bool(model.mean.any() or (model.scale != 1).any())
 
 
 def masked(scored: Scored) -> Tensor:

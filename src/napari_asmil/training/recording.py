@@ -102,7 +102,7 @@ def look(state: State, recipe: Recipe, bag: Bag, device: torch.device, *, watche
     weights = state.model.row_weights(out.logits)
     anchor = None
     if state.anchor is not None:
-        anchor = _numpy(join_rows(state.anchor.log_alpha(prepared, out.scored.context), weights))
+        anchor = _numpy(join_rows(state.anchor.log_alpha(prepared, out.scored), weights))
     return SlideRecord(
         online=_numpy(join_rows(out.log_rows, weights)),
         logits=_numpy(out.logits),

@@ -56,7 +56,8 @@ class State:
             if recipe.anchor is not None:
                 a = recipe.anchor
                 source = model if a.init == "copy" else new_model(recipe, sizes).to(device)
-                anchor = Anchor(source.scorer, a.normalizer, a.factor(sizes.n_train))
+                share = a.shares_embedding
+                anchor = Anchor(source.scorer, a.normalizer, a.factor(sizes.n_train), shares_embedding=share)
         ensemble = None if recipe.ensemble is None else Ensemble(recipe.ensemble.momentum)
         kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
         optimizer = kind(model.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay, fused=_can_fuse(device))
@@ -125,7 +126,9 @@ class State:
 
 def new_model(recipe: Recipe, sizes: Sizes) -> AttentionMIL:
     """The recipe's model, from torch's global random state."""
-    return build_model(recipe.method, sizes.n_features, sizes.n_classes, **recipe.settings)
+    model = build_model(recipe.method, sizes.n_features, sizes.n_classes, **recipe.settings)
+    model.standardizes = recipe.standardize
+    return model
 
 
 def check_method(recipe: Recipe) -> None:

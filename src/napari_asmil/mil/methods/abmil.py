@@ -18,12 +18,15 @@ class AbmilScorer(Scorer):
 
     def __init__(self, n_features: int, dim: int, attention_dim: int, gated: bool) -> None:
         super().__init__()
-        self.embed = nn.Linear(n_features, dim, bias=False)
+        self.reduce = nn.Linear(n_features, dim, bias=False)
         self.attention = AttentionScores(dim, attention_dim, 1, gated)
 
-    def forward(self, x: Tensor, context: Any = None) -> Scored:
-        """Tiles (M, D_in) to h (M, D) and z (1, M)."""
-        h = torch.relu(self.embed(x))
+    def embed(self, x: Tensor) -> Tensor:
+        """Tiles (M, D_in) to h (M, D)."""
+        return torch.relu(self.reduce(x))
+
+    def score(self, h: Tensor, context: Any = None) -> Scored:
+        """Embeddings to z (1, M)."""
         return Scored(h, self.attention(h))
 
 

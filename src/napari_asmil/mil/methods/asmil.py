@@ -39,7 +39,7 @@ class TokenScorer(Scorer):
         super().__init__()
         self.heads = heads
         self.row_names = row_names(heads, tokens)
-        self.embed = nn.Linear(n_features, dim, bias=False)
+        self.reduce = nn.Linear(n_features, dim, bias=False)
         self.norm = nn.LayerNorm(dim)
         self.tokens = nn.Parameter(torch.randn(tokens, dim) * 0.02)
         self.query = nn.Linear(dim, dim)
@@ -48,9 +48,12 @@ class TokenScorer(Scorer):
             nn.init.xavier_uniform_(layer.weight, gain=gain)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, context: Any = None) -> Scored:
-        """Tiles (M, D_in) to normalised h (M, D) and z (N H, M), token by token, heads within."""
-        h = self.norm(torch.relu(self.embed(x)))
+    def embed(self, x: Tensor) -> Tensor:
+        """Tiles (M, D_in) to normalised h (M, D)."""
+        return torch.as_tensor(self.norm(torch.relu(self.reduce(x))))
+
+    def score(self, h: Tensor, context: Any = None) -> Scored:
+        """Embeddings to z (N H, M), token by token, heads within."""
         tokens, dim = self.tokens.shape
         depth = dim // self.heads
         with full_precision(h):
@@ -67,13 +70,16 @@ class ReleasedScorer(Scorer):
         super().__init__()
         self.heads = heads
         self.row_names = row_names(heads, tokens)
-        self.embed = nn.Linear(n_features, dim, bias=False)
+        self.reduce = nn.Linear(n_features, dim, bias=False)
         self.tokens = nn.Parameter(torch.randn(tokens, dim) * 1e-6)
         self.query, self.key = PerToken(tokens, dim), PerToken(tokens, dim)
 
-    def forward(self, x: Tensor, context: Any = None) -> Scored:
-        """Tiles (M, D_in) to h (M, D) and z (N H, M), token by token, heads within."""
-        h = torch.relu(self.embed(x))
+    def embed(self, x: Tensor) -> Tensor:
+        """Tiles (M, D_in) to h (M, D)."""
+        return torch.relu(self.reduce(x))
+
+    def score(self, h: Tensor, context: Any = None) -> Scored:
+        """Embeddings to z (N H, M), token by token, heads within."""
         tokens, dim = self.tokens.shape
         depth = dim // self.heads
         with full_precision(h):
