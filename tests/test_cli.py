@@ -199,7 +199,7 @@ def test_a_run_of_a_newer_schema_says_to_update(command: Command, make_run: RunM
 def test_without_a_screen_no_window_is_tried(
     command: Command, make_run: RunMaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cli.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     code, _, complaint = command("open", make_run())

@@ -1,0 +1,49 @@
+"""The command line: the window's jobs without a window, through the same functions.
+
+Every command ends in a sentence: exit code 0 when done, 2 when something given cannot be used, 3 when the
+job was stopped and can be resumed.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+
+import typer
+
+from napari_asmil.cli.bags import extract
+from napari_asmil.cli.demonstration import demo
+from napari_asmil.cli.exporting import export
+from napari_asmil.cli.jobs import screen
+from napari_asmil.cli.looking import info, open_in_napari
+from napari_asmil.cli.models import attend, train
+from napari_asmil.errors import InputError
+
+app = typer.Typer(
+    name="napari-asmil",
+    help="Watch what a slide model looks at while it learns.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (info, extract, train, attend, export, demo):
+    app.command()(command)
+app.command("open")(open_in_napari)
+
+
+def main() -> None:
+    """Entry point: no command ends in a bare traceback."""
+    try:
+        app()
+    except InputError as error:
+        _leave(str(error), 2)
+    except Exception as error:  # noqa: BLE001 - the last resort, told in words
+        with tempfile.NamedTemporaryFile("w", prefix="napari-asmil-", suffix=".log", delete=False) as log:
+            traceback.print_exc(file=log)
+        _leave(f"This should not have happened ({type(error).__name__}: {error}). Please report it with {log.name}.", 1)
+
+
+def _leave(sentence: str, code: int) -> None:
+    screen.print(sentence, soft_wrap=True, markup=False)
+    sys.exit(code)

@@ -1,0 +1,111 @@
+"""What a run saw, as files: ``export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_asmil.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_asmil.runs import Source
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="A run.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="PNG of the overlay, GIF of the epochs or QuPath .geojson.")],
+    slide: Annotated[str | None, typer.Option(help="Slide id; the run's first when not given.")] = None,
+    epoch: Annotated[int | None, typer.Option(help="Epoch; the last when not given.")] = None,
+    normalizer: Annotated[str, typer.Option(help="stored, softmax, nsf or entmax.")] = "stored",
+    temperature: Annotated[float | None, typer.Option(help="T of softmax and NSF; 1 when not given.")] = None,
+    offset: Annotated[float | None, typer.Option(help="Offset of NSF; 0 when not given.")] = None,
+    row: Annotated[str, typer.Option(help="mean, or the name of a row.")] = "mean",
+    branch: Annotated[str, typer.Option(help="online or anchor, as stored.")] = "online",
+    transform: Annotated[
+        str | None, typer.Option(help="m_alpha (when not given), log10, percentile, minmax or probability.")
+    ] = None,
+    limits: Annotated[str | None, typer.Option(help="locked over all epochs (when not given), or epoch.")] = None,
+    max_px: Annotated[
+        int | None, typer.Option(help="Longer side of the tissue in the picture; for PNG 2000, for GIF 360.")
+    ] = None,
+) -> None:
+    """Write what a run saw on a slide as an annotated picture, a film or QuPath tiles."""
+    from napari_asmil.annotations import read_annotations
+    from napari_asmil.render import export_overlay, export_tiles, film
+    from napari_asmil.runs import MapView, open_run
+    from napari_asmil.slides import open_slide
+
+    kind = out.suffix.lower()
+    _refuse_idle(kind, {"--epoch": epoch, "--transform": transform, "--limits": limits, "--max-px": max_px})
+    source = _source(normalizer, temperature, offset, row, branch)
+    opened = open_run(run)
+    if opened.n_epochs == 0:
+        raise InputError("This run has no committed epoch yet.", path=run)
+    view = MapView(opened, slide or opened.slides[0].slide_id, source, **_given(transform=transform))
+    at = opened.n_epochs - 1 if epoch is None else epoch
+    if not 0 <= at < opened.n_epochs:
+        raise InputError(f"There is no epoch {at}; epochs 0 to {opened.n_epochs - 1} are committed.", path=run)
+    drawn, annotated = view.slide.slide_path, view.slide.contours_path
+    tissue = open_slide(drawn) if drawn is not None and drawn.is_file() else None
+    contours = read_annotations(annotated) if annotated is not None and annotated.is_file() else None
+    shown = f"epoch {at}"
+    if kind == ".geojson":
+        export_tiles(out, view, at, bounds=(0, 0) if tissue is None else tissue.bounds)
+    elif kind == ".gif":
+        film(out, [view], slide=tissue, contours=contours, **_given(panel_px=max_px))
+        shown = f"epochs 0 to {at}"
+    else:
+        each = "epoch" if limits == "epoch" else None
+        export_overlay(out, view, at, slide=tissue, contours=contours, limits=each, **_given(max_px=max_px))
+    without = "" if tissue is not None else " (without the slide: its file is not known or not there)"
+    typer.echo(f"{out}: {view.label}, {shown}{without}")
+
+
+_IDLE: dict[str, dict[str, str]] = {
+    ".png": {},
+    ".gif": {"--epoch": "a film shows all epochs"},
+    ".geojson": {
+        "--transform": "tiles carry probability, M·α and percentile",
+        "--limits": "QuPath chooses the colours",
+        "--max-px": "tiles are no picture",
+    },
+}
+"""Why an option does nothing, by the ending of the file."""
+
+
+def _refuse_idle(kind: str, given: dict[str, object]) -> None:
+    """Refuse options that are out of range or would do nothing."""
+    if kind not in _IDLE:
+        raise InputError(f"Unknown ending {kind!r} of the output.", remedy=f"Known: {', '.join(_IDLE)}.")
+    for option, why in _IDLE[kind].items():
+        if given[option] is not None:
+            raise InputError(f"{option} does nothing for a {kind} file: {why}.", remedy="Leave it out.")
+    if given["--limits"] not in (None, "locked", "epoch"):
+        raise InputError(f"Unknown limits {given['--limits']!r}.", remedy="Known: locked, epoch.")
+    if kind == ".gif" and given["--limits"] == "epoch":
+        raise InputError("A film has one colour scale: its limits are locked over all epochs.", remedy="Leave it out.")
+
+
+def _given(**options: Any) -> dict[str, Any]:
+    """The options that were given: the others take the default of what they go to."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _source(normalizer: str, temperature: float | None, offset: float | None, row: str, branch: str) -> Source:
+    from napari_asmil.analysis.normalizers import Normalizer
+    from napari_asmil.runs import Source
+
+    if branch not in ("online", "anchor"):
+        raise InputError(f"Unknown branch {branch!r}.", remedy="Known: online, anchor.")
+    for option, value, users in (("temperature", temperature, ("softmax", "nsf")), ("offset", offset, ("nsf",))):
+        if value is not None and normalizer not in users:
+            raise InputError(
+                f"--{option} does nothing with --normalizer {normalizer}.",
+                remedy=f"It goes with {' and '.join(users)}, applied to the raw scores.",
+            )
+    if normalizer == "stored":
+        return Source(None, row, branch)  # type: ignore[arg-type]
+    chosen = Normalizer(normalizer, **_given(temperature=temperature, offset=offset))  # type: ignore[arg-type]
+    return Source(chosen, row, branch)  # type: ignore[arg-type]

@@ -1,0 +1,77 @@
+"""Models: ``train`` them, and ``attend`` with one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_asmil.cli.jobs import Device, Out, finish, follow
+from napari_asmil.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_asmil.bags import Cohort
+    from napari_asmil.training import Recipe
+
+
+def train(
+    features: Annotated[Path, typer.Argument(help="Folder of feature files.")],
+    labels: Annotated[Path, typer.Option(help="Table of labels (csv).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The run; with several methods or --folds, their folder.")],
+    label: Annotated[str, typer.Option(help="Column of the label.")] = "label",
+    splits: Annotated[Path | None, typer.Option(help="Table of splits, when --labels has none.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="abmil, abmil_softmax, asmil ...; repeatable.")] = None,
+    preset: Annotated[str, typer.Option(help="Settings of the training.")] = "stable",
+    epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the initialisation, the order of the slides and the folds.")] = 0,
+    folds: Annotated[int, typer.Option(help="Cross-validate over so many folds, to the last epoch of each.")] = 0,
+    floors: Annotated[bool, typer.Option(help="With --folds: what trivial methods reach on the same folds.")] = True,
+    device: Device = "auto",
+) -> None:
+    """Train attention models and record every epoch; what is unfinished is resumed."""
+    from napari_asmil.bags import read_cohort
+    from napari_asmil.training import preset as make_recipe
+    from napari_asmil.training.crossval import cross_validate
+
+    cohort = read_cohort(features, labels, label=label, splits=splits)
+    changes = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
+    recipes = {name: make_recipe(preset, name, **changes) for name in method or ["asmil"]}
+    if not folds:
+        for name, recipe in recipes.items():
+            _train_one(cohort, recipe, out if len(recipes) == 1 else out / f"{name}.asmil", device)
+        return
+    done = follow(
+        lambda stop: cross_validate(
+            cohort, recipes, out, n_folds=folds, seed=seed, floors=floors, device=device, stop=stop
+        ),
+        "train",
+    )
+    finish(done)
+    typer.echo((out / "report.txt").read_text(encoding="utf-8"))
+
+
+def _train_one(cohort: Cohort, recipe: Recipe, path: Path, device: str) -> None:
+    from napari_asmil.training import fit
+
+    finish(follow(lambda stop: fit(cohort, recipe, path, device=device, stop=stop), f"train {recipe.label}"))
+
+
+def attend(
+    bags: Annotated[list[Path], typer.Argument(help="Feature files, or folders of them.")],
+    checkpoint: Annotated[Path, typer.Option(help="A trained run (its last epoch), or one of its checkpoints.")],
+    out: Out,
+    slide: Annotated[Path | None, typer.Option(help="The slide's file, when one bag is given.")] = None,
+    device: Device = "auto",
+) -> None:
+    """Write the attention of a trained model on bags to a new run."""
+    from napari_asmil.bags import read_bag
+    from napari_asmil.training import attend as attend_to
+
+    files = [f for given in bags for f in (sorted(given.glob("*.h5")) if given.is_dir() else [given])]
+    read = [read_bag(f) for f in files]
+    if slide is not None:
+        if len(read) != 1:
+            raise InputError(f"--slide goes with one bag, not {len(read)}.")
+        read = [read[0].on_slide(slide)]
+    finish(follow(lambda stop: attend_to(read, checkpoint, out, device=device, stop=stop), "attend"))
