@@ -14,6 +14,8 @@ from napari_asmil.mil.names import method_names
 from napari_asmil.mil.registry import settings_of
 
 SMALL = {"dim": 16, "attention_dim": 8, "heads": 4, "tokens": 3}
+KEEP_ALL = {"asmil": {"token_drop": 0.0}}
+"""Settings with which nothing is left out of a training step."""
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +57,58 @@ def test_identical_tiles_get_identical_attention(method: str) -> None:
     torch.testing.assert_close(out.log_alpha.exp(), torch.full_like(out.z, 1 / 7))
 
 
+@pytest.mark.parametrize("method", method_names())
+def test_a_double_model_reckons_in_double(method: str) -> None:
+    single = model_of(method, n_classes=5)
+    x = torch.randn(20, 12)
+    rough = single(x)
+    out = single.double()(x)
+    assert {out.logits.dtype, out.z.dtype, out.alpha.dtype, out.bag.dtype} == {torch.float64}
+    torch.testing.assert_close(out.logits.float(), rough.logits, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("tiles", [1, 3, 40])
+def test_scores_stay_single_precision_under_autocast(method: str, tiles: int) -> None:
+    model, x, label = model_of(method, n_classes=3).train(), torch.randn(tiles, 12), torch.tensor(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        out = model.attend(model.prepare(x), label=label)
+        loss = model.loss(out, label)
+    assert out.z.dtype == out.alpha.dtype == torch.float32
+    assert torch.isfinite(out.z).all() and torch.isfinite(loss)
+
+
+@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("classes", [2, 5])
+def test_every_parameter_learns_from_bags_of_every_class(method: str, classes: int) -> None:
+    model = model_of(method, n_classes=classes, **KEEP_ALL.get(method, {})).train()
+    for label in torch.arange(classes):
+        # normalised sigmoids, because no softmax moves a bias that all scores have in common
+        out = model.attend(torch.randn(40, 12), Normalizer("nsf"), label)
+        model.loss(out, label).backward()  # type: ignore[no-untyped-call]
+    still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert not still
+
+
+@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("tiles", [1, 2, 3])
+def test_small_bags_can_be_learned_from(method: str, tiles: int) -> None:
+    model = model_of(method, n_classes=5).train()
+    for x in (torch.randn(tiles, 12), torch.ones(tiles, 12)):
+        loss = model.loss(model.attend(x, label=torch.tensor(4)), torch.tensor(4))
+        loss.backward()  # type: ignore[no-untyped-call]
+        assert torch.isfinite(loss)
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+@pytest.mark.parametrize("method", method_names())
+@pytest.mark.parametrize("classes", [2, 5])
+def test_the_evidence_of_a_tile_is_what_is_said_of_it_alone(method: str, classes: int) -> None:
+    model, x = model_of(method, n_classes=classes), torch.randn(6, 12)
+    alone = torch.stack([model(tile[None]).logits for tile in x])
+    torch.testing.assert_close(model.evidence(model.prepare(x)), alone, rtol=1e-4, atol=1e-5)
+
+
 def test_folded_asmil_scores_are_those_of_plain_cross_attention() -> None:
     scorer = TokenScorer(12, 16, heads=4, tokens=3).double()
     x = torch.randn(30, 12, dtype=torch.float64)
@@ -76,7 +130,7 @@ def test_pooling_before_projecting_equals_projecting_before_pooling() -> None:
 
 
 def test_an_unknown_method_is_named_with_those_there_are() -> None:
-    with pytest.raises(InputError, match=r"'nomil'.*abmil, asmil"):
+    with pytest.raises(InputError, match=r"'nomil'.*abmil.*asmil"):
         build_model("nomil", 4, 2)
 
 
