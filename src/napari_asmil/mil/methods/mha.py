@@ -6,6 +6,9 @@ nor MLP, layer norm last. Keys and values of tiles are never formed, as there.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from torch import Tensor, nn
 
 from napari_asmil.errors import InputError
@@ -32,8 +35,8 @@ class Model(AttentionMIL):
     """
 
     source = "Vaswani et al., NeurIPS 2017; the block of ASMIL's released layout with one token"
-    paper = {"optimizer": "adamw", "lr": 1e-4, "weight_decay": 1e-5, "clip": None, "epochs": 50}
-    """As AEM's code trains it; the paper of multi-head attention is on translation."""
+    paper: ClassVar[Mapping[str, Any]] = {"optimizer": "adamw", "weight_decay": 1e-5}
+    """As AEM's code trains it, otherwise as the preset has it; the paper of multi-head attention is on translation."""
 
     scorer: MhaScorer
 
