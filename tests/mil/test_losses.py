@@ -11,7 +11,7 @@ from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.mil.base import SOFTMAX, Output, Scored, masked
 from napari_asmil.mil.ensemble import Ensemble
 from napari_asmil.mil.losses import anchor_kl, kl_from_uniform, negative_entropy
-from napari_asmil.mil.normalizers import normalize
+from napari_asmil.mil.normalizers import Target, normalize, target_of
 
 NSF = Normalizer("nsf")
 TARGET = torch.randn(3, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).log_softmax(dim=1)
@@ -28,6 +28,11 @@ def output_of(z: Tensor, normalizer: Normalizer = SOFTMAX, valid: Tensor | None 
     return Output(nothing, normalize(masked(scored), normalizer), scored, nothing, normalizer)
 
 
+def to(log_p: Tensor) -> Target:
+    """A target from its log-probabilities."""
+    return target_of(log_p, SOFTMAX)
+
+
 def drawn(rows: int = 3, tiles: int = 50, **how: Any) -> Tensor:
     return torch.randn(rows, tiles, dtype=torch.float64, **how)
 
@@ -35,7 +40,7 @@ def drawn(rows: int = 3, tiles: int = 50, **how: Any) -> Tensor:
 @pytest.mark.parametrize("temperature", [1.0, 0.5])
 def test_the_gradient_of_the_anchor_loss_is_the_difference_of_the_maps(temperature: float) -> None:
     z, target = drawn(requires_grad=True), drawn().log_softmax(dim=1)
-    anchor_kl(output_of(z, Normalizer(temperature=temperature)), target).backward()
+    anchor_kl(output_of(z, Normalizer(temperature=temperature)), to(target)).backward()
     alpha = (z / temperature).softmax(dim=1)
     torch.testing.assert_close(z.grad, (alpha - target.exp()).detach() / (3 * temperature))
 
@@ -49,26 +54,26 @@ def test_the_anchor_loss_and_its_gradient_are_those_of_torchs_own_divergence(nor
         q, p = q.mean(dim=0, keepdim=True), p.mean(dim=0, keepdim=True)
     plain = torch.nn.functional.kl_div(q.log(), p, reduction="none").sum(dim=1).mean()
     (expected,) = torch.autograd.grad(plain, z)
-    loss = anchor_kl(output_of(z, normalizer), target, rows=rows)
+    loss = anchor_kl(output_of(z, normalizer), to(target), rows=rows)
     torch.testing.assert_close(loss, plain)
     torch.testing.assert_close(torch.autograd.grad(loss, z)[0], expected)
 
 
 def test_the_fused_anchor_loss_passes_gradcheck() -> None:
     target = drawn(2, 9).log_softmax(dim=1)
-    assert torch.autograd.gradcheck(lambda z: anchor_kl(output_of(z), target), drawn(2, 9, requires_grad=True))
+    assert torch.autograd.gradcheck(lambda z: anchor_kl(output_of(z), to(target)), drawn(2, 9, requires_grad=True))
 
 
 def test_the_anchor_loss_is_zero_between_equals_and_copes_with_empty_tiles() -> None:
     log_p = torch.tensor([[0.5, 0.5, 0.0]]).log()
-    assert anchor_kl(output_of(torch.randn(1, 3)), log_p).isfinite()
+    assert anchor_kl(output_of(torch.randn(1, 3)), to(log_p)).isfinite()
     out = output_of(torch.randn(2, 9))
-    assert anchor_kl(out, out.log_alpha).item() == pytest.approx(0, abs=1e-6)
-    whole, divided = (anchor_kl(out, out.log_alpha.flip(1), r) for r in ("sum", "mean"))  # type: ignore[arg-type]
+    assert anchor_kl(out, to(out.log_alpha)).item() == pytest.approx(0, abs=1e-6)
+    whole, divided = (anchor_kl(out, to(out.log_alpha.flip(1)), r) for r in ("sum", "mean"))  # type: ignore[arg-type]
     assert whole.item() == pytest.approx(9 * divided.item())
 
 
-@pytest.mark.parametrize("loss", [negative_entropy, kl_from_uniform, lambda out: anchor_kl(out, TARGET)])
+@pytest.mark.parametrize("loss", [negative_entropy, kl_from_uniform, lambda out: anchor_kl(out, to(TARGET))])
 def test_tiles_that_take_no_part_change_nothing(loss: Any) -> None:
     z, valid = drawn(3, 8), torch.ones(3, 8, dtype=torch.bool)
     valid[:, [1, 6]] = False

@@ -11,7 +11,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.mil.base import Scored, Scorer
-from napari_asmil.mil.normalizers import log_normalize
+from napari_asmil.mil.normalizers import Target, log_normalize, target_of
 
 
 class Anchor(nn.Module):
@@ -51,14 +51,22 @@ class Anchor(nn.Module):
         self.momentum = momentum
         self._average = get_ema_multi_avg_fn(momentum)  # type: ignore[no-untyped-call]
 
-    @torch.no_grad()
     def log_alpha(self, prepared: Tensor, online: Scored) -> Tensor:
         """The anchor's log map (K, M) of prepared features (M, D_in), on the rows of the online scorer."""
+        return log_normalize(self.scores(prepared, online), self.normalizer)
+
+    def target(self, prepared: Tensor, online: Scored) -> Target:
+        """The same map as what the online one is drawn to."""
+        return target_of(self.scores(prepared, online), self.normalizer)
+
+    @torch.no_grad()
+    def scores(self, prepared: Tensor, online: Scored) -> Tensor:
+        """The anchor's scores (K, M)."""
         if self.shares_embedding:
             scored = self.scorer.score(online.h.float(), online.context)
         else:
             scored = self.scorer(prepared.float(), online.context)
-        return log_normalize(scored.z, self.normalizer)
+        return scored.z
 
     @torch.no_grad()
     def update(self, online: Scorer) -> None:

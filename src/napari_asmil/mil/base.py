@@ -134,7 +134,7 @@ class AttentionMIL(nn.Module):
         self.standardizes = False
         self.register_buffer("mean", torch.zeros(n_features))
         self.register_buffer("scale", torch.ones(n_features))
-        self.register_load_state_dict_post_hook(_standardizes_as_loaded)
+        self.register_load_state_dict_post_hook(_standardizes_as_loaded)  # type: ignore[no-untyped-call]
 
     def standardize_with(self, mean: Tensor, scale: Tensor) -> None:
         """Subtract `mean` and multiply by `scale`, both (D_in,), before anything else; part of the weights."""

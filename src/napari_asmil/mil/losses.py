@@ -10,20 +10,21 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx, once_differentiable
 
 from napari_asmil.mil.base import Output
+from napari_asmil.mil.normalizers import Target, row_dots
 
 Reduction = Literal["sum", "mean"]
 Rows = Literal["each", "mean"]
 
 
-def anchor_kl(out: Output, log_target: Tensor, reduction: Reduction = "sum", rows: Rows = "each") -> Tensor:
+def anchor_kl(out: Output, target: Target, reduction: Reduction = "sum", rows: Rows = "each") -> Tensor:
     """KL(target || alpha) of a model's map, in nats; the target takes no gradient.
 
     Parameters
     ----------
     out : Output
         Of the online model; tiles that take no part leave both distributions.
-    log_target : Tensor (K, M)
-        The anchor's log-probabilities, may hold -inf.
+    target : Target
+        The anchor's map (K, M), may hold 0.
     reduction : {"sum", "mean"}
         Over tiles. "sum" is the divergence (ASMIL, eq. 7); "mean" divides it by M, as the released code does.
     rows : {"each", "mean"}
@@ -33,17 +34,17 @@ def anchor_kl(out: Output, log_target: Tensor, reduction: Reduction = "sum", row
     -----
     Its gradient in the scores of a softmax row is ``alpha - target`` (eq. 8).
     """
-    log_target = log_target.detach()
     valid = out.scored.valid
     if rows == "each" and valid is None and out.normalizer.name == "softmax":
-        loss = _softmax_kl(out, log_target)
+        loss = _softmax_kl(out, target)
     else:
+        p, log_alpha = target.p, out.log_alpha
         if valid is not None:
-            log_target = log_target.masked_fill(~valid, -torch.inf).log_softmax(dim=-1)
-        log_alpha = out.log_alpha
+            p = torch.where(valid, p, 0.0)
+            p = p / p.sum(dim=-1, keepdim=True)
         if rows == "mean":
-            log_alpha, log_target = (_mean_of_rows(x) for x in (log_alpha, log_target))
-        loss = kl(log_target, log_alpha)
+            p, log_alpha = p.mean(dim=0, keepdim=True), _mean_of_rows(log_alpha)
+        loss = (torch.special.xlogy(p, p) - p * log_alpha.masked_fill(p == 0, 0.0)).sum(dim=-1).mean()
     return loss / out.z.shape[-1] if reduction == "mean" else loss
 
 
@@ -87,32 +88,29 @@ def _mean_of_rows(log_rows: Tensor) -> Tensor:
     return (torch.logsumexp(log_rows, dim=0) - torch.log(torch.tensor(float(len(log_rows)))))[None]
 
 
-def _softmax_kl(out: Output, log_target: Tensor) -> Tensor:
-    loss: Tensor = _SoftmaxKL.apply(  # type: ignore[no-untyped-call]
-        out.z, out.alpha.detach(), log_target, out.normalizer.temperature
-    )
+def _softmax_kl(out: Output, target: Target) -> Tensor:
+    temperature = out.normalizer.temperature
+    loss: Tensor = _SoftmaxKL.apply(out.z, out.alpha.detach(), *target, temperature)  # type: ignore[no-untyped-call]
     return loss
 
 
 class _SoftmaxKL(torch.autograd.Function):
-    """KL(target || softmax(z / T)), mean over rows, from the map that pooling has made already.
+    """KL(p || softmax(z / T)), mean over rows, from the map that pooling has made already.
 
-    Forward needs no log map: ``sum t log t - sum t z / T + logsumexp(z / T)``. Backward is
-    ``(alpha - t) / (K T)``, and alpha is the matrix that softmax has saved anyhow.
+    Forward needs no log map: ``sum p log p - sum p z / T + logsumexp(z / T)``, the last from the largest score and
+    its probability. Backward is ``(alpha - p) / (K T)``.
     """
 
     @staticmethod
-    def forward(ctx: Any, z: Tensor, alpha: Tensor, log_target: Tensor, temperature: float) -> Tensor:
-        target = log_target.exp()
-        ctx.save_for_backward(alpha, target)
+    def forward(ctx: Any, z: Tensor, alpha: Tensor, p: Tensor, own: Tensor, temperature: float) -> Tensor:
+        ctx.save_for_backward(alpha, p)
         ctx.temperature = temperature
-        own = torch.linalg.vecdot(target, log_target.clamp_min(torch.finfo(target.dtype).min))
-        cross = torch.linalg.vecdot(target, z) / temperature
-        return torch.as_tensor((own - cross + torch.logsumexp(z / temperature, dim=-1)).mean())
+        log_sum = z.amax(dim=-1) / temperature - alpha.amax(dim=-1).log()
+        return torch.as_tensor((own - row_dots(p, z)[:, 0] / temperature + log_sum).mean())
 
     @staticmethod
     @once_differentiable
     def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        alpha, target = ctx.saved_tensors  # type: ignore[attr-defined]
+        alpha, p = ctx.saved_tensors  # type: ignore[attr-defined]
         temperature: float = ctx.temperature  # type: ignore[attr-defined]
-        return (alpha - target).mul_(grads[0] / (len(alpha) * temperature)), None, None, None
+        return (alpha - p).mul_(grads[0] / (len(alpha) * temperature)), None, None, None, None

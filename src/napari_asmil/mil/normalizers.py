@@ -6,6 +6,8 @@ z = 6 over 100k tiles in float16. Formulas and sources: `napari_asmil.analysis.n
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -31,6 +33,35 @@ def normalize(z: Tensor, normalizer: Normalizer) -> Tensor:
     if normalizer.name == "nsf":
         return log_nsf(z, normalizer.temperature, normalizer.offset).exp()
     return entmax(z, normalizer.alpha)
+
+
+class Target(NamedTuple):
+    """A map that another is drawn to: p (K, M), and sum p log p of each row (K,)."""
+
+    p: Tensor
+    negative_entropy: Tensor
+
+
+@torch.no_grad()
+def target_of(z: Tensor, normalizer: Normalizer) -> Target:
+    """The map of scores (K, M) with its entropy, in few passes; it takes no gradient."""
+    if normalizer.name == "entmax":
+        p = entmax(z, normalizer.alpha)
+        return Target(p, torch.special.xlogy(p, p).sum(dim=-1))
+    scores = wide(z) if normalizer.temperature == 1 else wide(z) / normalizer.temperature
+    if normalizer.name == "nsf":
+        scores = functional.logsigmoid(scores if normalizer.offset == 0 else scores + normalizer.offset)
+    top = scores.amax(dim=-1, keepdim=True)
+    p = (scores - top).exp_()
+    total = p.sum(dim=-1, keepdim=True)
+    p.div_(total)
+    own = row_dots(p, scores.clamp_min(torch.finfo(scores.dtype).min)) - top - total.log()
+    return Target(p, own[:, 0])
+
+
+def row_dots(a: Tensor, b: Tensor) -> Tensor:
+    """Inner products of the rows of two matrices (K, M), as (K, 1), without a third matrix."""
+    return torch.bmm(a[:, None, :], b[:, :, None])[:, :, 0]
 
 
 def log_softmax(z: Tensor, temperature: float = 1.0) -> Tensor:

@@ -91,8 +91,8 @@ def _loss(
     own = total = state.model.loss(out, label)
     parts = {"loss_own": own, "loss_ce": functional.cross_entropy(out.logits[None], label[None])}
     if state.anchor is not None and recipe.anchor is not None:
-        log_target = state.anchor.log_alpha(prepared, out.scored)
-        pull = parts["loss_as"] = anchor_kl(out, log_target, recipe.anchor.kl_reduction, recipe.anchor.kl_rows)
+        target = state.anchor.target(prepared, out.scored)
+        pull = parts["loss_as"] = anchor_kl(out, target, recipe.anchor.kl_reduction, recipe.anchor.kl_rows)
         if recipe.anchor.beta:
             total = total + recipe.anchor.beta * pull
     if recipe.entropy is not None:

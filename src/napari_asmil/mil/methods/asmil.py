@@ -23,8 +23,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
-from napari_asmil.mil.base import AttentionMIL, Scored, Scorer
+from napari_asmil.mil.base import SOFTMAX, AttentionMIL, Output, Scored, Scorer
+from napari_asmil.mil.fused import folded_attention
 from napari_asmil.mil.layers import Count, Share, Size, full_precision, width
 from napari_asmil.mil.normalizers import wide
 
@@ -32,7 +34,23 @@ QUERY_GAIN = 2.0
 Layout = Literal["paper", "released"]
 
 
-class TokenScorer(Scorer):
+class FoldingScorer(Scorer):
+    """A scorer whose scores are products of embeddings and folded queries."""
+
+    tokens: nn.Parameter
+
+    def fold(self) -> tuple[Tensor, Tensor]:
+        """Queries folded into the keys (N H, D), and their constants (N H, 1); float32."""
+        raise NotImplementedError
+
+    def score(self, h: Tensor, context: Any = None) -> Scored:
+        """Embeddings to z (N H, M), token by token, heads within."""
+        folded, constant = self.fold()
+        with full_precision(h):
+            return Scored(h, torch.addmm(constant, folded, wide(h).T))
+
+
+class TokenScorer(FoldingScorer):
     """Embedding, FEAT tokens and the query and key projections: everything upstream of the scores."""
 
     def __init__(self, n_features: int, dim: int, heads: int, tokens: int) -> None:
@@ -50,20 +68,20 @@ class TokenScorer(Scorer):
 
     def embed(self, x: Tensor) -> Tensor:
         """Tiles (M, D_in) to normalised h (M, D)."""
-        return torch.as_tensor(self.norm(torch.relu(self.reduce(x))))
+        return torch.as_tensor(self.norm(torch.relu_(self.reduce(x))))
 
-    def score(self, h: Tensor, context: Any = None) -> Scored:
-        """Embeddings to z (N H, M), token by token, heads within."""
+    def fold(self) -> tuple[Tensor, Tensor]:
+        """Queries folded into the keys (N H, D), and their constants (N H, 1); float32."""
         tokens, dim = self.tokens.shape
         depth = dim // self.heads
-        with full_precision(h):
+        with full_precision(self.tokens):
             q = self.query(self.norm(self.tokens)).view(tokens, self.heads, depth) / math.sqrt(depth)
             folded = torch.einsum("nhd,hdi->nhi", q, self.key.weight.view(self.heads, depth, dim))
             constant = (q * self.key.bias.view(self.heads, depth)).sum(dim=-1)
-            return Scored(h, fold(h, folded, constant))
+        return folded.reshape(-1, dim), constant.reshape(-1, 1)
 
 
-class ReleasedScorer(Scorer):
+class ReleasedScorer(FoldingScorer):
     """The same for the released layout, where every token has projections of its own."""
 
     def __init__(self, n_features: int, dim: int, heads: int, tokens: int) -> None:
@@ -76,17 +94,17 @@ class ReleasedScorer(Scorer):
 
     def embed(self, x: Tensor) -> Tensor:
         """Tiles (M, D_in) to h (M, D)."""
-        return torch.relu(self.reduce(x))
+        return torch.relu_(self.reduce(x))
 
-    def score(self, h: Tensor, context: Any = None) -> Scored:
-        """Embeddings to z (N H, M), token by token, heads within."""
+    def fold(self) -> tuple[Tensor, Tensor]:
+        """As `TokenScorer.fold`."""
         tokens, dim = self.tokens.shape
         depth = dim // self.heads
-        with full_precision(h):
+        with full_precision(self.tokens):
             q = self.query(self.tokens).view(tokens, self.heads, depth) / math.sqrt(depth)
             folded = torch.einsum("nhd,nhdi->nhi", q, self.key.weight.view(tokens, self.heads, depth, dim))
             constant = (q * self.key.bias.view(tokens, self.heads, depth)).sum(dim=-1)
-            return Scored(h, fold(h, folded, constant))
+        return folded.reshape(-1, dim), constant.reshape(-1, 1)
 
 
 class PerToken(nn.Module):
@@ -197,7 +215,7 @@ class Model(AttentionMIL):
 
     source = "ASMIL, ICLR 2026"
 
-    scorer: TokenScorer | ReleasedScorer
+    scorer: FoldingScorer
 
     def __init__(
         self,
@@ -223,10 +241,24 @@ class Model(AttentionMIL):
         self.bag = (PaperBag if paper else ReleasedBag)(size, heads)
         self.classifier = nn.Linear(size, n_classes)
 
+    def attend(self, prepared: Tensor, normalizer: Normalizer = SOFTMAX, label: Tensor | None = None) -> Output:
+        """As every method; with the plain softmax in one fused step."""
+        if normalizer != SOFTMAX:
+            return super().attend(prepared, normalizer, label)
+        h = self.scorer.embed(prepared)
+        with full_precision(h):
+            z, alpha, context = folded_attention(wide(h), *self.scorer.fold())
+        bag = self._bag_of(context)
+        return Output(self.classify(bag), alpha, Scored(h, z), bag, normalizer)
+
     def pool(self, h: Tensor, alpha: Tensor) -> Tensor:
         """The CLS vector (D,); `alpha` is (N H, M), each row summing to 1."""
-        context = (alpha @ h).view(-1, self.heads, h.shape[-1])
-        bag: Tensor = self.bag(self._drop(self.feat(self.scorer.tokens, context)))
+        return self._bag_of(alpha @ h)
+
+    def _bag_of(self, context: Tensor) -> Tensor:
+        """What the rows pooled (N H, D) to the CLS vector (D,)."""
+        outputs = self.feat(self.scorer.tokens, context.view(-1, self.heads, context.shape[-1]))
+        bag: Tensor = self.bag(self._drop(outputs))
         return bag
 
     def classify(self, bag: Tensor) -> Tensor:
@@ -245,11 +277,6 @@ class Model(AttentionMIL):
             kept = draw >= self.token_drop
             kept[draw.argmax()] = True
         return outputs[kept.to(outputs.device)]
-
-
-def fold(h: Tensor, folded: Tensor, constant: Tensor) -> Tensor:
-    """Scores (N H, M), float32, from queries folded into the keys (N, H, D) and their constants (N, H)."""
-    return torch.addmm(constant.reshape(-1, 1), folded.reshape(-1, h.shape[-1]), wide(h).T)
 
 
 def row_names(heads: int, tokens: int) -> tuple[str, ...]:
