@@ -7,7 +7,9 @@ from typing import Annotated
 import torch
 from annotated_types import Ge, Gt, Interval
 from torch import Tensor, nn
+from torch.nn import functional
 
+from napari_asmil.mil.base import AttentionMIL
 from napari_asmil.mil.normalizers import wide
 
 Size = Annotated[int, Gt(0)]
@@ -40,6 +42,27 @@ class AttentionScores(nn.Module):
         with full_precision(inner):
             z: Tensor = self.score(wide(inner)).T
         return z
+
+
+class ClassRows(AttentionMIL):
+    """A method that has a row of scores for each class: its map is the row of the class it predicts."""
+
+    row_join = "row of the predicted class"
+
+    def row_weights(self, logits: Tensor) -> Tensor:
+        """1 for the predicted class, 0 for the others (C,)."""
+        return functional.one_hot(logits.argmax(), len(logits)).to(logits.dtype)
+
+
+def class_row_names(n_classes: int) -> tuple[str, ...]:
+    """Names of rows that are one for each class, counted as labels are."""
+    return tuple(f"class {label}" for label in range(n_classes))
+
+
+def one_output_a_row(layer: nn.Linear, rows: Tensor) -> Tensor:
+    """Output c of the layer for row c alone (C,), from rows (C, D): a linear head for each class."""
+    logits: Tensor = torch.linalg.vecdot(rows, layer.weight) + layer.bias
+    return logits
 
 
 def full_precision(like: Tensor) -> torch.autocast:
