@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from torch import nn
@@ -9,7 +7,6 @@ from torch import nn
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.mil import Anchor, AttentionMIL, build_model
-from napari_asmil.mil.methods.asmil import TokenScorer
 from napari_asmil.mil.names import method_names
 from napari_asmil.mil.registry import settings_of
 
@@ -107,26 +104,6 @@ def test_the_evidence_of_a_tile_is_what_is_said_of_it_alone(method: str, classes
     model, x = model_of(method, n_classes=classes), torch.randn(6, 12)
     alone = torch.stack([model(tile[None]).logits for tile in x])
     torch.testing.assert_close(model.evidence(model.prepare(x)), alone, rtol=1e-4, atol=1e-5)
-
-
-def test_folded_asmil_scores_are_those_of_plain_cross_attention() -> None:
-    scorer = TokenScorer(12, 16, heads=4, tokens=3).double()
-    x = torch.randn(30, 12, dtype=torch.float64)
-    h = scorer(x).h
-    q = scorer.query(scorer.norm(scorer.tokens)).view(3, 4, 4)
-    k = scorer.key(h).view(30, 4, 4)
-    plain = torch.einsum("nhd,mhd->nhm", q, k).reshape(12, 30) / math.sqrt(4)
-    torch.testing.assert_close(scorer(x).z.double(), plain, rtol=1e-6, atol=1e-6)
-
-
-def test_pooling_before_projecting_equals_projecting_before_pooling() -> None:
-    model = model_of("asmil").double()
-    h, alpha = torch.randn(30, 16, dtype=torch.float64), torch.rand(12, 30, dtype=torch.float64).softmax(dim=1)
-    values = model.feat.value(h).view(30, 4, 4)  # type: ignore[operator]
-    plain = torch.einsum("nhm,mhd->nhd", alpha.view(3, 4, 30), values).reshape(3, 16)
-    tokens, context = model.scorer.tokens, (alpha @ h).view(3, 4, 16)
-    x = tokens + model.feat.project(plain)
-    torch.testing.assert_close(model.feat(tokens, context), x + model.feat.mlp(x))
 
 
 def test_an_unknown_method_is_named_with_those_there_are() -> None:

@@ -63,10 +63,8 @@ class Anchor(nn.Module):
     def scores(self, prepared: Tensor, online: Scored) -> Tensor:
         """The anchor's scores (K, M)."""
         if self.shares_embedding:
-            scored = self.scorer.score(online.h.float(), online.context)
-        else:
-            scored = self.scorer(prepared.float(), online.context)
-        return scored.z
+            return self.scorer.score(online.h.float(), online.context).z
+        return self.scorer.scores(prepared.float(), online.context)
 
     @torch.no_grad()
     def update(self, online: Scorer) -> None:

@@ -92,6 +92,10 @@ class Scorer(nn.Module):
         """Embeddings (M, D) to scores; `context` is the `Scored.context` of another scorer of the same method."""
         raise NotImplementedError
 
+    def scores(self, x: Tensor, context: Any = None) -> Tensor:
+        """The scores (K, M) of tiles (M, D_in) alone."""
+        return self(x, context).z  # type: ignore[no-any-return]
+
     def forward(self, x: Tensor, context: Any = None) -> Scored:
         """Embed and score the tiles (M, D_in)."""
         return self.score(self.embed(x), context)

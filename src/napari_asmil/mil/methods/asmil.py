@@ -26,7 +26,7 @@ from torch.nn import functional
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.mil.base import SOFTMAX, AttentionMIL, Output, Scored, Scorer
-from napari_asmil.mil.fused import folded_attention
+from napari_asmil.mil.fused import EPS, embed, folded_attention, folded_scores
 from napari_asmil.mil.layers import Count, Share, Size, full_precision, width
 from napari_asmil.mil.normalizers import wide
 
@@ -37,11 +37,32 @@ Layout = Literal["paper", "released"]
 class FoldingScorer(Scorer):
     """A scorer whose scores are products of embeddings and folded queries."""
 
-    tokens: nn.Parameter
+    normalize: bool
+
+    def __init__(self, n_features: int, dim: int, heads: int, tokens: int, spread: float) -> None:
+        super().__init__()
+        self.heads = heads
+        self.row_names = tuple(f"head {h + 1} / token {t + 1}" for t in range(tokens) for h in range(heads))
+        self.reduce = nn.Linear(n_features, dim, bias=False)
+        self.tokens = nn.Parameter(torch.randn(tokens, dim) * spread)
+
+    def queries(self) -> tuple[Tensor, Tensor]:
+        """Queries folded into the keys (N, H, D), and their constants (N, H)."""
+        raise NotImplementedError
 
     def fold(self) -> tuple[Tensor, Tensor]:
-        """Queries folded into the keys (N H, D), and their constants (N H, 1); float32."""
-        raise NotImplementedError
+        """The same as (N H, D) and (N H, 1), float32."""
+        with full_precision(self.tokens):
+            folded, constant = self.queries()
+        return folded.reshape(-1, folded.shape[-1]), constant.reshape(-1, 1)
+
+    def unfold(self, context: Tensor) -> Tensor:
+        """What the rows pooled of `embed` (N H, D), as the values are made of it."""
+        return context
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Tiles (M, D_in) to h (M, D)."""
+        return embed(x, self.reduce.weight, normalize=self.normalize)
 
     def score(self, h: Tensor, context: Any = None) -> Scored:
         """Embeddings to z (N H, M), token by token, heads within."""
@@ -49,62 +70,58 @@ class FoldingScorer(Scorer):
         with full_precision(h):
             return Scored(h, torch.addmm(constant, folded, wide(h).T))
 
+    def scores(self, x: Tensor, context: Any = None) -> Tensor:
+        """Block by block."""
+        return folded_scores(x, self.reduce.weight, *self.fold(), normalize=self.normalize)
+
 
 class TokenScorer(FoldingScorer):
-    """Embedding, FEAT tokens and the query and key projections: everything upstream of the scores."""
+    """The paper layout's: layer-normed tiles and FEAT tokens, one query and one key projection.
+
+    The norm's weight g and bias b are folded too: ``u . (g n + b) = (u g) . n + u . b``.
+    """
+
+    normalize = True
 
     def __init__(self, n_features: int, dim: int, heads: int, tokens: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.row_names = row_names(heads, tokens)
-        self.reduce = nn.Linear(n_features, dim, bias=False)
-        self.norm = nn.LayerNorm(dim)
-        self.tokens = nn.Parameter(torch.randn(tokens, dim) * 0.02)
+        super().__init__(n_features, dim, heads, tokens, 0.02)
+        self.norm = nn.LayerNorm(dim, eps=EPS)
         self.query = nn.Linear(dim, dim)
         self.key = nn.Linear(dim, dim)
         for layer, gain in ((self.query, QUERY_GAIN), (self.key, 1.0)):
             nn.init.xavier_uniform_(layer.weight, gain=gain)
             nn.init.zeros_(layer.bias)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Tiles (M, D_in) to normalised h (M, D)."""
-        return torch.as_tensor(self.norm(torch.relu_(self.reduce(x))))
-
-    def fold(self) -> tuple[Tensor, Tensor]:
-        """Queries folded into the keys (N H, D), and their constants (N H, 1); float32."""
+    def queries(self) -> tuple[Tensor, Tensor]:
+        """Queries folded into the keys and the norm."""
         tokens, dim = self.tokens.shape
         depth = dim // self.heads
-        with full_precision(self.tokens):
-            q = self.query(self.norm(self.tokens)).view(tokens, self.heads, depth) / math.sqrt(depth)
-            folded = torch.einsum("nhd,hdi->nhi", q, self.key.weight.view(self.heads, depth, dim))
-            constant = (q * self.key.bias.view(self.heads, depth)).sum(dim=-1)
-        return folded.reshape(-1, dim), constant.reshape(-1, 1)
+        q = self.query(self.norm(self.tokens)).view(tokens, self.heads, depth) / math.sqrt(depth)
+        folded = torch.einsum("nhd,hdi->nhi", q, self.key.weight.view(self.heads, depth, dim))
+        constant = (q * self.key.bias.view(self.heads, depth)).sum(dim=-1) + folded @ self.norm.bias
+        return folded * self.norm.weight, constant
+
+    def unfold(self, context: Tensor) -> Tensor:
+        """The norm's weight and bias; valid since a row's probabilities sum to 1."""
+        return context * self.norm.weight + self.norm.bias
 
 
 class ReleasedScorer(FoldingScorer):
-    """The same for the released layout, where every token has projections of its own."""
+    """The released layout's, where every token has projections of its own."""
+
+    normalize = False
 
     def __init__(self, n_features: int, dim: int, heads: int, tokens: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.row_names = row_names(heads, tokens)
-        self.reduce = nn.Linear(n_features, dim, bias=False)
-        self.tokens = nn.Parameter(torch.randn(tokens, dim) * 1e-6)
+        super().__init__(n_features, dim, heads, tokens, 1e-6)
         self.query, self.key = PerToken(tokens, dim), PerToken(tokens, dim)
 
-    def embed(self, x: Tensor) -> Tensor:
-        """Tiles (M, D_in) to h (M, D)."""
-        return torch.relu_(self.reduce(x))
-
-    def fold(self) -> tuple[Tensor, Tensor]:
-        """As `TokenScorer.fold`."""
+    def queries(self) -> tuple[Tensor, Tensor]:
+        """Each token's query folded into its keys."""
         tokens, dim = self.tokens.shape
         depth = dim // self.heads
-        with full_precision(self.tokens):
-            q = self.query(self.tokens).view(tokens, self.heads, depth) / math.sqrt(depth)
-            folded = torch.einsum("nhd,nhdi->nhi", q, self.key.weight.view(tokens, self.heads, depth, dim))
-            constant = (q * self.key.bias.view(tokens, self.heads, depth)).sum(dim=-1)
-        return folded.reshape(-1, dim), constant.reshape(-1, 1)
+        q = self.query(self.tokens).view(tokens, self.heads, depth) / math.sqrt(depth)
+        folded = torch.einsum("nhd,nhdi->nhi", q, self.key.weight.view(tokens, self.heads, depth, dim))
+        return folded, (q * self.key.bias.view(tokens, self.heads, depth)).sum(dim=-1)
 
 
 class PerToken(nn.Module):
@@ -242,12 +259,13 @@ class Model(AttentionMIL):
         self.classifier = nn.Linear(size, n_classes)
 
     def attend(self, prepared: Tensor, normalizer: Normalizer = SOFTMAX, label: Tensor | None = None) -> Output:
-        """As every method; with the plain softmax in one fused step."""
-        if normalizer != SOFTMAX:
+        """As every method; with the plain softmax in full precision all at once."""
+        if normalizer != SOFTMAX or torch.is_autocast_enabled(prepared.device.type):
             return super().attend(prepared, normalizer, label)
-        h = self.scorer.embed(prepared)
-        with full_precision(h):
-            z, alpha, context = folded_attention(wide(h), *self.scorer.fold())
+        scorer = self.scorer
+        h, z, alpha, context = folded_attention(
+            prepared, scorer.reduce.weight, *scorer.fold(), normalize=scorer.normalize
+        )
         bag = self._bag_of(context)
         return Output(self.classify(bag), alpha, Scored(h, z), bag, normalizer)
 
@@ -257,7 +275,8 @@ class Model(AttentionMIL):
 
     def _bag_of(self, context: Tensor) -> Tensor:
         """What the rows pooled (N H, D) to the CLS vector (D,)."""
-        outputs = self.feat(self.scorer.tokens, context.view(-1, self.heads, context.shape[-1]))
+        scorer = self.scorer
+        outputs = self.feat(scorer.tokens, scorer.unfold(context).view(-1, self.heads, context.shape[-1]))
         bag: Tensor = self.bag(self._drop(outputs))
         return bag
 
@@ -277,11 +296,6 @@ class Model(AttentionMIL):
             kept = draw >= self.token_drop
             kept[draw.argmax()] = True
         return outputs[kept.to(outputs.device)]
-
-
-def row_names(heads: int, tokens: int) -> tuple[str, ...]:
-    """Names of the rows, token by token."""
-    return tuple(f"head {h + 1} / token {t + 1}" for t in range(tokens) for h in range(heads))
 
 
 def _mlp(dim: int) -> nn.Sequential:
