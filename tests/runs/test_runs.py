@@ -189,3 +189,16 @@ def test_what_is_not_stored_is_not_shown_under_its_name(make_run: RunMaker) -> N
         view.set(Source(Normalizer("softmax"), branch="anchor"))
     with pytest.raises(InputError, match="no anchor"):
         MapView(open_run(make_run("plain")), "s0", Source(branch="anchor"))
+
+
+def test_the_map_as_stored_is_named_by_how_its_model_joins_the_rows(tmp_path: Path, make_run: RunMaker) -> None:
+    assert "mean of 3 rows, as stored" in MapView(open_run(make_run(rows=3)), "s0").source_label
+    path = tmp_path / "other.asmil"
+    with RunWriter.create(path, replace(header(1, 3, 3, 0, False), row_join="row of the predicted class")) as writer:
+        writer.write(record(0, 1, 3, 9, False))
+    view = MapView(open_run(path), "s0")
+    assert "row of the predicted class, as stored" in view.source_label and "mean" not in view.source_label
+    with pytest.raises(InputError, match="as stored is the row of the predicted class"):
+        view.set(Source(row="head 1"))
+    view.set(Source(Normalizer("softmax")))
+    assert view.source_label.endswith("mean of 3 rows")

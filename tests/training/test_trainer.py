@@ -101,6 +101,14 @@ def test_a_model_that_leaves_tiles_out_takes_no_anchor() -> None:
     assert small_recipe(normalizer={"name": "entmax"}, anchor=None).normalizer.name == "entmax"
 
 
+def test_a_run_says_how_its_method_joins_the_rows(tmp_path: Path) -> None:
+    for method, joined in (("abmil", "mean of the rows"), ("clam_mb", "row of the predicted class")):
+        path = tmp_path / f"{method}.asmil"
+        for _ in fit(small_cohort(), small_recipe(method=method, epochs=0), path):
+            pass
+        assert open_run(path).row_join == joined
+
+
 def test_the_bags_named_for_watching_must_be_recorded(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="watches 's99'"):
         list(fit(small_cohort(), small_recipe(watch=("s99",)), tmp_path / "a.asmil"))

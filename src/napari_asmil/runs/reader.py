@@ -119,6 +119,11 @@ class Run:
         return tuple(self.attrs["row_names"])
 
     @property
+    def row_join(self) -> str:
+        """How the rows become the map as stored, in words."""
+        return "mean of the rows" if self.attrs["row_join"] == "mean" else str(self.attrs["row_join"])
+
+    @property
     def scalar_names(self) -> tuple[str, ...]:
         """Names of the recorded scalars."""
         return tuple(self.attrs["scalar_names"])

@@ -91,7 +91,9 @@ class MapView:
         if new.row != MEAN and new.row not in self.run.row_names:
             raise InputError(f"This run has no row {new.row!r}.", path=self.run.path)
         if new.row != MEAN and new.normalizer is None:
-            raise InputError("The map as stored is the mean of the rows.", remedy="Choose a normaliser to see one row.")
+            raise InputError(
+                f"The map as stored is the {self.run.row_join}.", remedy="Choose a normaliser to see one row."
+            )
         if new.branch == "anchor" and new.normalizer is not None:
             raise InputError("Raw scores are of the model itself; the anchor's map is there as stored alone.")
         if new.branch == "anchor" and not self.run.has_anchor:
@@ -168,6 +170,8 @@ class MapView:
         row = self.source.row if self.source.row != MEAN else ("one row" if rows == 1 else f"mean of {rows} rows")
         if self.source.normalizer is not None:
             return f"{self.source.normalizer.label}, {row}"
+        if rows > 1:
+            row = self.run.row_join.replace("the rows", f"{rows} rows")
         own = self.run.anchor_normalizer if self.source.branch == "anchor" else self.run.normalizer
         return f"{'anchor ' if self.source.branch == 'anchor' else ''}{own.label if own else ''}, {row}, as stored"
 

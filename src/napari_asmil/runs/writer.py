@@ -51,6 +51,8 @@ class RunHeader:
     ----------
     bag_size : int
         D, length of a bag vector.
+    row_join : str
+        How the rows become the map as stored: "mean", or in words.
     planned_epochs : int
         Epochs after the initialisation; arrays hold one row more.
     bag_hashes, labels, splits : mapping
@@ -69,6 +71,7 @@ class RunHeader:
     bag_size: int
     normalizer: Normalizer = field(default_factory=Normalizer)
     anchor_normalizer: Normalizer | None = None
+    row_join: str = "mean"
     seed: int = 0
     device: str = "cpu"
     bag_hashes: Mapping[str, str] = field(default_factory=dict)
@@ -282,7 +285,7 @@ def _lay_out(path: Path, header: RunHeader) -> None:
         "recipe": dict(header.recipe),
         "class_names": list(header.class_names),
         "row_names": list(header.row_names),
-        "row_join": "mean",
+        "row_join": header.row_join,
         "normalizer": header.normalizer.as_dict(),
         "anchor_normalizer": None if anchor is None else anchor.as_dict(),
         "planned_epochs": header.planned_epochs,
