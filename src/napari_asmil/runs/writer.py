@@ -38,7 +38,6 @@ class SlideHeader:
     slide_size: tuple[int, int] | None = None
     slide_path: str = ""
     contours_path: str = ""
-    features_path: str = ""
     bag_hash: str = ""
     watched: bool = True
 

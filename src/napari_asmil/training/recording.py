@@ -58,7 +58,6 @@ def slide_header(bag: Bag, run: Path, *, label: int | None, split: str, watched:
         slide_size=bag.slide_size,
         slide_path=relative(bag.slide_path),
         contours_path=relative(bag.contours_path),
-        features_path=relative(bag.source),
         bag_hash=digest,
         watched=watched,
     )
