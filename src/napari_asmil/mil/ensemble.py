@@ -7,6 +7,7 @@ from torch import Tensor
 
 from napari_asmil.mil.base import Output
 from napari_asmil.mil.losses import kl
+from napari_asmil.mil.normalizers import normalize
 
 
 class Ensemble:
@@ -28,11 +29,17 @@ class Ensemble:
         self.means: dict[str, Tensor] = {}
 
     def loss(self, out: Output, slide_id: str) -> Tensor:
-        """KL(alpha || mean), in nats, mean over rows; 0 at a slide's first visit. Takes up the new map."""
-        alpha = out.alpha.detach().float().cpu()
+        """KL(alpha || mean), in nats, mean over rows; 0 at a slide's first visit. Takes up the new map.
+
+        The means are of all tiles; those that take no part in a step leave its comparison alone.
+        """
+        alpha = normalize(out.z.detach(), out.normalizer).float().cpu()
         before = self.means.get(slide_id)
         self.means[slide_id] = alpha if before is None else torch.lerp(alpha, before, self.momentum)
         if before is None:
             return torch.zeros((), device=out.z.device)
         tiny = torch.finfo(torch.float32).tiny
-        return kl(out.log_alpha, before.to(out.z.device).clamp_min(tiny).log())
+        log_before = before.to(out.z.device).clamp_min(tiny).log()
+        if out.scored.valid is not None:
+            log_before = log_before.masked_fill(~out.scored.valid, -torch.inf).log_softmax(dim=-1)
+        return kl(out.log_alpha, log_before)
