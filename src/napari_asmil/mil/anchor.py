@@ -11,7 +11,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.mil.base import Scored, Scorer
-from napari_asmil.mil.normalizers import Target, log_normalize, target_of
+from napari_asmil.mil.normalizers import Target, full_precision, log_normalize, target_of
 
 
 class Anchor(nn.Module):
@@ -61,10 +61,11 @@ class Anchor(nn.Module):
 
     @torch.no_grad()
     def scores(self, prepared: Tensor, online: Scored) -> Tensor:
-        """The anchor's scores (K, M)."""
-        if self.shares_embedding:
-            return self.scorer.score(online.h.float(), online.context).z
-        return self.scorer.scores(prepared.float(), online.context)
+        """The anchor's scores (K, M), in float32 under autocast too."""
+        with full_precision(prepared):
+            if self.shares_embedding:
+                return self.scorer.score(online.h.float(), online.context).z
+            return self.scorer.scores(prepared.float(), online.context)
 
     @torch.no_grad()
     def update(self, online: Scorer) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_asmil.mil.base import AttentionMIL
+from napari_asmil.mil.normalizers import full_precision as full_precision
 from napari_asmil.mil.normalizers import wide
 
 Size = Annotated[int, Gt(0)]
@@ -63,11 +64,6 @@ def one_output_a_row(layer: nn.Linear, rows: Tensor) -> Tensor:
     """Output c of the layer for row c alone (C,), from rows (C, D): a linear head for each class."""
     logits: Tensor = torch.linalg.vecdot(rows, layer.weight) + layer.bias
     return logits
-
-
-def full_precision(like: Tensor) -> torch.autocast:
-    """Context without autocast on the device of `like`: scores are float32 whatever the rest is."""
-    return torch.autocast(like.device.type, enabled=False)
 
 
 def width(n_features: int, dim: int | None) -> int:

@@ -72,8 +72,14 @@ def target_of(z: Tensor, normalizer: Normalizer) -> Target:
 
 
 def row_dots(a: Tensor, b: Tensor) -> Tensor:
-    """Inner products of the rows of two matrices (K, M), as (K, 1), without a third matrix."""
-    return torch.bmm(a[:, None, :], b[:, :, None])[:, :, 0]
+    """Inner products of the rows of two matrices (K, M), as (K, 1), without a third matrix; in their precision."""
+    with full_precision(a):
+        return torch.bmm(a[:, None, :], b[:, :, None])[:, :, 0]
+
+
+def full_precision(like: Tensor) -> torch.autocast:
+    """Context without autocast on the device of `like`: scores and maps are float32 whatever the rest is."""
+    return torch.autocast(like.device.type, enabled=False)
 
 
 def log_softmax(z: Tensor, temperature: float = 1.0) -> Tensor:
