@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from napari_asmil.runs.reader import Run, RunSlide, open_run
+from napari_asmil.runs.records import EpochRecord, RunHeader, SlideHeader, SlideRecord
 from napari_asmil.runs.schema import SCALARS, SCHEMA
 from napari_asmil.runs.view import MapView, Source, sources
-from napari_asmil.runs.writer import EpochRecord, RunHeader, RunWriter, SlideHeader, SlideRecord
+from napari_asmil.runs.writer import RunWriter
 
 __all__ = [
     "SCALARS",

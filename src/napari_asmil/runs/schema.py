@@ -2,7 +2,7 @@
 
 ``NAME.asmil/`` is a zarr (format 3) group::
 
-    zarr.json            attributes under "napari_asmil": what was trained, on what, how (`writer.RunHeader`)
+    zarr.json            attributes under "napari_asmil": what was trained, on what, how (`records.RunHeader`)
     tiles/xy             (sum M, 2) int64, top-left level-0 px; -1 where a bag has no places
     tiles/labels         (sum M,) float32, share of the tile inside the tumour, NaN unknown
     attention/online     (E, sum M) float32, log of the map the model itself uses, recorded slides side by side

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,89 +13,11 @@ import zarr
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.files import complete, json_text, replacing
 from napari_asmil.runs import schema
-
-
-@dataclass(frozen=True, eq=False)
-class SlideHeader:
-    """A recorded slide as the run knows it; `xy` and `labels` are None where unknown, `watched` keeps raw z."""
-
-    slide_id: str
-    n_tiles: int
-    label: int | None = None
-    split: str = ""
-    xy: NDArray[np.int64] | None = None
-    tile_size: float | None = None
-    labels: NDArray[np.float32] | None = None
-    mpp: float | None = None
-    slide_size: tuple[int, int] | None = None
-    slide_path: str = ""
-    contours_path: str = ""
-    bag_hash: str = ""
-    watched: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class RunHeader:
-    """Everything a run says about itself before its first epoch.
-
-    Attributes
-    ----------
-    bag_size : int
-        D, length of a bag vector.
-    row_join : str
-        How the rows become the map as stored: "mean", or in words.
-    planned_epochs : int
-        Epochs after the initialisation; arrays hold one row more.
-    bag_hashes, labels, splits : mapping
-        Content hash, class and split of every bag, by slide id: resuming on other data is refused.
-    applied : str
-        Which epoch of which run was applied, for the look of a trained model.
-    """
-
-    method: str
-    label: str
-    recipe: Mapping[str, Any]
-    class_names: tuple[str, ...]
-    row_names: tuple[str, ...]
-    slides: tuple[SlideHeader, ...]
-    planned_epochs: int
-    bag_size: int
-    normalizer: Normalizer = field(default_factory=Normalizer)
-    anchor_normalizer: Normalizer | None = None
-    row_join: str = "mean"
-    seed: int = 0
-    device: str = "cpu"
-    bag_hashes: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    splits: Mapping[str, str] = field(default_factory=dict)
-    notes: str = ""
-    applied: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class SlideRecord:
-    """One slide at one epoch: log maps (M,), raw scores z (K, M), logits (C,) and bag vector (D,)."""
-
-    online: NDArray[np.float32]
-    logits: NDArray[np.float32]
-    bag: NDArray[np.float32]
-    anchor: NDArray[np.float32] | None = None
-    z: NDArray[np.float32] | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class EpochRecord:
-    """One epoch: a `SlideRecord` for every recorded slide, and the commit's own numbers."""
-
-    slides: Mapping[str, SlideRecord]
-    curves: Mapping[str, float] = field(default_factory=dict)
-    step: int = 0
-    seconds: float = 0.0
-    checkpoint: str = ""
+from napari_asmil.runs.layout import lay_out
+from napari_asmil.runs.records import EpochRecord, RunHeader
 
 
 class RunWriter:
@@ -145,7 +63,7 @@ class RunWriter:
             raise InputError("This folder exists already.", remedy="Choose another name or remove it.", path=path)
         with complete(path) as partial:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _lay_out(partial, header)
+            lay_out(partial, header)
         return cls(path)
 
     @classmethod
@@ -247,73 +165,3 @@ class RunWriter:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-
-
-def _lay_out(path: Path, header: RunHeader) -> None:
-    group = zarr.open_group(path, mode="w", zarr_format=3)
-    offset = score_offset = 0
-    slides = []
-    for s in header.slides:
-        entry = {k: v for k, v in asdict(s).items() if k not in ("xy", "labels", "watched")}
-        entry |= {"offset": offset, "score_offset": score_offset if s.watched else None}
-        slides.append(entry)
-        offset += s.n_tiles
-        score_offset += s.n_tiles if s.watched else 0
-    xy = [np.full((s.n_tiles, 2), -1) if s.xy is None else s.xy for s in header.slides]
-    labels = [np.full(s.n_tiles, np.nan) if s.labels is None else s.labels for s in header.slides]
-    group.create_array("tiles/xy", data=np.concatenate(xy).astype(np.int64))
-    group.create_array("tiles/labels", data=np.concatenate(labels).astype(np.float32))
-    rows, count = header.planned_epochs + 1, len(slides)
-    _rowwise(group, "attention/online", (rows, offset))
-    if header.anchor_normalizer is not None:
-        _rowwise(group, "attention/anchor", (rows, offset))
-    if score_offset:
-        _rowwise(group, "scores", (rows, len(header.row_names), score_offset))
-    _rowwise(group, "scalars", (rows, count, len(schema.SCALARS)), "float64")
-    _rowwise(group, "logits", (rows, count, len(header.class_names)))
-    _rowwise(group, "bags", (rows, count, header.bag_size))
-    (path / "epochs").mkdir()
-    (path / "checkpoints").mkdir()
-    anchor = header.anchor_normalizer
-    group.attrs[schema.KEY] = {
-        "schema": schema.SCHEMA,
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "software": _software(),
-        "method": header.method,
-        "label": header.label,
-        "recipe": dict(header.recipe),
-        "class_names": list(header.class_names),
-        "row_names": list(header.row_names),
-        "row_join": header.row_join,
-        "normalizer": header.normalizer.as_dict(),
-        "anchor_normalizer": None if anchor is None else anchor.as_dict(),
-        "planned_epochs": header.planned_epochs,
-        "seed": header.seed,
-        "device": header.device,
-        "bag_hashes": dict(header.bag_hashes),
-        "labels": dict(header.labels),
-        "splits": dict(header.splits),
-        "notes": header.notes,
-        "applied": header.applied,
-        "scalar_names": list(schema.SCALARS),
-        "slides": slides,
-    }
-
-
-def _rowwise(group: zarr.Group, name: str, shape: tuple[int, ...], dtype: str = "float32") -> None:
-    """One file an epoch; a long last axis is cut into inner chunks so that one slide can be read alone."""
-    last = shape[-1]
-    chunk = (1, *shape[1:-1], min(last, schema.INNER_CHUNK))
-    whole = -(-last // chunk[-1]) * chunk[-1]
-    shard = (*chunk[:-1], whole) if whole > chunk[-1] else None
-    group.create_array(name, shape=shape, chunks=chunk, shards=shard, dtype=dtype, fill_value=np.nan)
-
-
-def _software() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in ("napari-asmil", "torch", "numpy", "zarr"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
