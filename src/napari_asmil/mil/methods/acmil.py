@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_asmil.mil.base import AttentionMIL, Output, Scored, Scorer
-from napari_asmil.mil.layers import AttentionScores, Count, Share, Size, full_precision, width
+from napari_asmil.mil.layers import AttentionScores, Count, Share, Size, width
 
 
 class AcmilScorer(Scorer):
@@ -98,11 +98,12 @@ class Model(AttentionMIL):
 
 
 def likeness(alpha: Tensor) -> Tensor:
-    """Mean cosine of two rows of (N, M), each pair counted once; 0 for a single row."""
+    """Mean cosine of two rows of (N, M), each pair counted once; 0 for a single row.
+
+    Of unit rows u the sum over pairs is ``(|sum u|^2 - N) / 2``.
+    """
     rows = len(alpha)
     if rows == 1:
         return alpha.new_zeros(())
-    with full_precision(alpha):
-        products = alpha @ alpha.T
-        lengths = products.diagonal().sqrt()
-        return (products / torch.outer(lengths, lengths)).triu(diagonal=1).sum() * 2 / (rows * (rows - 1))
+    unit = functional.normalize(alpha, dim=-1)
+    return (unit.sum(dim=0).square().sum() - rows) / (rows * (rows - 1))
