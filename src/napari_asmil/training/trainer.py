@@ -20,10 +20,10 @@ from napari_asmil.events import BatchDone, Checkpointed, EpochDone, Event, Finis
 from napari_asmil.runs import EpochRecord, RunHeader, RunWriter, SlideRecord, open_run
 from napari_asmil.runs.schema import checkpoint_path
 from napari_asmil.training.device import pick_device, torch_threads
+from napari_asmil.training.epoch import fresh_state, train_epoch
 from napari_asmil.training.recipe import Recipe
 from napari_asmil.training.recording import look, recorded_ids, run_header, slide_header
-from napari_asmil.training.state import Sizes, State, check_method, seeded
-from napari_asmil.training.step import Losses, Lost, train_step
+from napari_asmil.training.state import State, check_method
 from napari_asmil.training.survey import Survey, survey
 
 HELD_OUT: tuple[Literal["val", "test"], ...] = ("val", "test")
@@ -108,18 +108,9 @@ class _Training:
                 if self.stop.is_set():
                     yield Finished(self.path, "stopped", "Stopped while checking the bags; nothing was written.")
                     return
-            state = self._fresh()
+            state = fresh_state(self.cohort, self.recipe, self.survey, self.device)
             with self._writer(state) as writer:
                 yield from self._train(state, writer)
-
-    def _fresh(self) -> State:
-        n_features = self.cohort.bags[0].n_features
-        sizes = Sizes(n_features, len(self.cohort.class_names), len(self.cohort.select("train")))
-        state = State.fresh(self.recipe, sizes, self.device)
-        if self.recipe.standardize:
-            mean, scale = torch.from_numpy(self.survey.mean), torch.from_numpy(self.survey.scale)
-            state.model.standardize_with(mean, scale)
-        return state
 
     def _writer(self, state: State) -> RunWriter:
         """A new run, or the unfinished one with the state of its last committed epoch."""
@@ -193,7 +184,7 @@ class _Training:
             begun = time.perf_counter()
             curves: dict[str, float] = {}
             if epoch:
-                for event in self._epoch(state, epoch, curves):
+                for event in train_epoch(state, self.recipe, self.cohort, self.device, epoch, curves, self.path):
                     yield event
                     if self.stop.is_set():
                         yield self._stopped(writer)
@@ -212,33 +203,6 @@ class _Training:
         last = writer.n_epochs - 1
         kept = f"epochs 0 to {last} are kept" if last >= 0 else "no epoch was finished"
         return Finished(self.path, "stopped", f"Stopped; {kept}. Train with the same recipe to go on.")
-
-    def _epoch(self, state: State, epoch: int, curves: dict[str, float]) -> Iterator[BatchDone]:
-        bags = self.cohort.select("train")
-        order = np.random.default_rng([self.recipe.seed, epoch]).permutation(len(bags))
-        total = self.recipe.epochs * len(bags)
-        losses = Losses(self.device)
-        for i, index in enumerate(order):
-            rate = state.set_rate(self.recipe, total)
-            with seeded(self.recipe.seed, epoch, i):
-                lost = self._step(state, bags[index], state.step / total)
-            last = i + 1 == len(bags)
-            if losses.add(lost, rate, look=last) and not losses.finite:
-                raise InputError(
-                    f"The loss is no longer finite at step {state.step} (slide {bags[index].slide_id!r}); training"
-                    " stopped.",
-                    remedy="Lower the learning rate or look at this slide's features. Committed epochs are safe.",
-                    path=self.path,
-                )
-            yield BatchDone(epoch=epoch, step=i + 1, steps=len(bags), phase="train", loss=losses.latest)
-        if state.anchor is not None and self.recipe.anchor is not None and self.recipe.anchor.update == "epoch":
-            state.anchor.update(state.model.scorer)
-        curves |= losses.means()
-
-    def _step(self, state: State, bag: Bag, progress: float) -> Lost:
-        x = torch.tensor(bag.features(), device=self.device)
-        label = torch.tensor(self.cohort.labels[bag.slide_id], device=self.device)
-        return train_step(state, self.recipe, x, label, bag.slide_id, progress)
 
     def _record(
         self, state: State, epoch: int, writer: RunWriter, records: dict[str, SlideRecord]
