@@ -7,6 +7,7 @@ file attributes ``mpp``, ``slide_path`` and ``contours_path`` (relative to the f
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Mapping
 from functools import partial
@@ -117,7 +118,8 @@ def write_bag(path: str | Path, bag: Bag, *, attrs: Mapping[str, str] | None = N
     path = Path(path)
     if bag.tiles is None:
         raise InputError(f"The bag of slide {bag.slide_id} has no tile coordinates to write.", path=path)
-    with complete(path) as half, h5py.File(half, "w") as file:
+    whole = io.BytesIO()  # HDF5 crashes the process where the disk is full, so it does not write there itself
+    with h5py.File(whole, "w") as file:
         features = file.create_dataset("features", data=bag.features())
         features.attrs.update({"name": bag.slide_id, "encoder": bag.encoder})
         coords = file.create_dataset("coords", data=bag.tiles.xy)
@@ -135,6 +137,8 @@ def write_bag(path: str | Path, bag: Bag, *, attrs: Mapping[str, str] | None = N
         for name, target in (("slide_path", bag.slide_path), ("contours_path", bag.contours_path)):
             if target is not None:
                 file.attrs[name] = _relative(target, path)
+    with complete(path) as half:
+        half.write_bytes(whole.getbuffer())
 
 
 def _opened(path: Path) -> Any:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from napari_asmil.errors import InputError
@@ -75,7 +75,7 @@ class State:
         tensors = {k: v.detach().contiguous().cpu() for k, v in self._tensors().items()}
         with complete(folder) as partial:
             partial.mkdir(parents=True)
-            save_file(tensors, partial / "model.safetensors")
+            (partial / "model.safetensors").write_bytes(save(tensors))
             (partial / "checkpoint.json").write_text(
                 json_text({**facts, "step": self.step}, indent=1), encoding="utf-8"
             )

@@ -109,8 +109,14 @@ class _Training:
                     yield Finished(self.path, "stopped", "Stopped while checking the bags; nothing was written.")
                     return
             state = fresh_state(self.cohort, self.recipe, self.survey, self.device)
+            made = not self.path.exists()
             with self._writer(state) as writer:
-                yield from self._train(state, writer)
+                try:
+                    yield from self._train(state, writer)
+                except InputError:
+                    if made and not writer.n_epochs:
+                        shutil.rmtree(self.path, ignore_errors=True)
+                    raise
 
     def _writer(self, state: State) -> RunWriter:
         """A new run, or the unfinished one with the state of its last committed epoch."""
