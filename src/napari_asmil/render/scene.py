@@ -22,7 +22,7 @@ from napari_asmil.render.compositor import (
 
 if TYPE_CHECKING:
     from napari_asmil.annotations import Contours
-    from napari_asmil.runs.reader import RunSlide
+    from napari_asmil.runs.recorded import RunSlide
     from napari_asmil.runs.view import MapView
     from napari_asmil.slides.slide import Slide
 

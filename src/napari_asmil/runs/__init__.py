@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from napari_asmil.runs.reader import Run, RunSlide, open_run
+from napari_asmil.runs.reader import Run, open_run
+from napari_asmil.runs.recorded import RunSlide
 from napari_asmil.runs.records import EpochRecord, RunHeader, SlideHeader, SlideRecord
 from napari_asmil.runs.schema import SCALARS, SCHEMA
 from napari_asmil.runs.view import MapView, Source, sources

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -16,33 +14,10 @@ from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
 from napari_asmil.runs import schema
+from napari_asmil.runs.damage import find_array, read_commit, read_rows
+from napari_asmil.runs.recorded import RunSlide
 
 Branch = Literal["online", "anchor"]
-
-
-@dataclass(frozen=True, eq=False)
-class RunSlide:
-    """A recorded slide: identity, places (None without coordinates), truth (NaN-free or None), and where it lies."""
-
-    slide_id: str
-    label: int | None
-    split: str
-    tiles: TileGrid | None
-    tile_labels: NDArray[np.float32] | None
-    mpp: float | None
-    slide_size: tuple[int, int] | None
-    slide_path: Path | None
-    contours_path: Path | None
-    bag_hash: str
-    index: int
-    offset: int
-    n_tiles: int
-    score_offset: int | None
-
-    @property
-    def has_scores(self) -> bool:
-        """Whether raw scores z were recorded, so that any normaliser can be derived."""
-        return self.score_offset is not None
 
 
 def open_run(path: str | Path) -> Run:
@@ -201,8 +176,8 @@ class Run:
 
     def refresh(self) -> int:
         """Look for newly committed epochs; returns how many there are now."""
-        while (file := schema.commit_path(self.path, len(self._commits))).is_file():
-            self._commits.append(json.loads(file.read_text(encoding="utf-8")))
+        while schema.commit_path(self.path, len(self._commits)).is_file():
+            self._commits.append(read_commit(self.path, len(self._commits)))
         return len(self._commits)
 
     def commit(self, epoch: int) -> dict[str, Any]:
@@ -214,8 +189,7 @@ class Run:
         if branch == "anchor" and not self.has_anchor:
             raise InputError("This run has no anchor, so it has no anchor maps.", path=self.path)
         s = self.slide(slide_id)
-        row = self._row(f"attention/{branch}", epoch)
-        return np.asarray(row[self._checked(epoch), s.offset : s.offset + s.n_tiles])
+        return self._row(f"attention/{branch}", epoch, slice(s.offset, s.offset + s.n_tiles))
 
     def scores(self, epoch: int, slide_id: str) -> NDArray[np.float32]:
         """Raw scores z before any normaliser, float32 (K, M)."""
@@ -226,8 +200,7 @@ class Run:
                 remedy="Train with this slide in the recipe's `watch` list.",
                 path=self.path,
             )
-        rows = self._row("scores", epoch)
-        return np.asarray(rows[self._checked(epoch), :, s.score_offset : s.score_offset + s.n_tiles])
+        return self._row("scores", epoch, slice(None), slice(s.score_offset, s.score_offset + s.n_tiles))
 
     def scalars(self, name: str) -> NDArray[np.float64]:
         """A recorded scalar, float64 (E, S), NaN where it is not defined."""
@@ -235,17 +208,17 @@ class Run:
             raise InputError(f"No scalar {name!r} in this run.", remedy=f"Known: {', '.join(self.scalar_names)}.")
         known, epochs = self._scalars, self.n_epochs  # an export may ask at the same time, from its own thread
         if len(known) < epochs:
-            fresh = np.asarray(self._row("scalars", epochs - 1)[len(known) : epochs], dtype=np.float64)
+            fresh = self._rows("scalars", range(len(known), epochs))
             self._scalars = known = np.concatenate([known, fresh])
         return np.array(known[:, :, self.scalar_names.index(name)])
 
     def logits(self, epoch: int) -> NDArray[np.float32]:
         """Logits of the recorded slides at an epoch, float32 (S, C)."""
-        return np.asarray(self._row("logits", epoch)[self._checked(epoch)])
+        return self._row("logits", epoch)
 
     def bags(self) -> NDArray[np.float32]:
         """Bag vectors of the recorded slides, float32 (E, S, D)."""
-        return self._rows("bags")
+        return self._rows("bags", range(self.n_epochs))
 
     def curves(self) -> dict[str, NDArray[np.float64]]:
         """Every curve by name, float64 (E,), NaN where an epoch has no value."""
@@ -272,21 +245,18 @@ class Run:
         return int(epoch)
 
     def _array(self, name: str) -> zarr.Array[Any]:
-        array = self._arrays.get(name)
-        if array is None:
-            found = self._group[name]
-            assert isinstance(found, zarr.Array)
-            self._arrays[name] = array = found
-        return array
+        if name not in self._arrays:
+            self._arrays[name] = find_array(self.path, self._group, name)
+        return self._arrays[name]
 
-    def _row(self, name: str, epoch: int) -> zarr.Array[Any]:
-        """The array, opened anew when its writer has enlarged it since."""
-        if self._array(name).shape[0] <= epoch:
+    def _row(self, name: str, epoch: int, *within: slice) -> NDArray[Any]:
+        return np.asarray(self._rows(name, range(self._checked(epoch), epoch + 1), *within)[0])
+
+    def _rows(self, name: str, epochs: range, *within: slice) -> NDArray[Any]:
+        """Rows of an array, which is opened anew when its writer has enlarged it since."""
+        if self._array(name).shape[0] < epochs.stop:
             self._arrays.clear()
-        return self._array(name)
-
-    def _rows(self, name: str) -> NDArray[Any]:
-        return np.asarray(self._row(name, self.n_epochs - 1)[: self.n_epochs])
+        return read_rows(self.path, self._array(name), epochs, *within)
 
     def _resolve(self, given: str) -> Path | None:
         """Paths are written relative to the run where that works; a moved absolute one stays as it is."""

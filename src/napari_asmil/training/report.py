@@ -15,7 +15,7 @@ from napari_asmil.analysis.localisation import is_tumour
 from napari_asmil.analysis.metrics import accuracy, auc, macro_f1
 from napari_asmil.errors import InputError
 from napari_asmil.runs import Run, open_run
-from napari_asmil.runs.reader import RunSlide
+from napari_asmil.runs.recorded import RunSlide
 from napari_asmil.training.floors import Floors
 
 
