@@ -13,6 +13,7 @@ import traceback
 import typer
 
 from napari_asmil.cli.bags import extract
+from napari_asmil.cli.benchmarking import app as benchmarking
 from napari_asmil.cli.demonstration import demo
 from napari_asmil.cli.exporting import export
 from napari_asmil.cli.jobs import screen
@@ -30,6 +31,7 @@ app = typer.Typer(
 for command in (info, extract, train, attend, export, demo):
     app.command()(command)
 app.command("open")(open_in_napari)
+app.add_typer(benchmarking, name="benchmark")
 
 
 def main() -> None:

@@ -21,7 +21,7 @@ def train(
     out: Annotated[Path, typer.Option("--out", "-o", help="The run; with several methods or --folds, their folder.")],
     label: Annotated[str, typer.Option(help="Column of the label.")] = "label",
     splits: Annotated[Path | None, typer.Option(help="Table of splits, when --labels has none.")] = None,
-    method: Annotated[list[str] | None, typer.Option(help="abmil, abmil_softmax, asmil ...; repeatable.")] = None,
+    method: Annotated[list[str] | None, typer.Option(help="abmil, abmil_nsf:beta=0.1, asmil ...; repeatable.")] = None,
     preset: Annotated[str, typer.Option(help="Settings of the training.")] = "stable",
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
     seed: Annotated[int, typer.Option(help="Of the initialisation, the order of the slides and the folds.")] = 0,

@@ -227,8 +227,8 @@ def _towards(direction: Floats, others: Floats, cosine: float) -> Floats:
     return np.asarray(cosine * direction + np.sqrt(1 - cosine**2) * others)
 
 
-def make_world(seed: int = 0) -> World:
-    """The whole cohort, 200 training and 60 test slides, half of each positive.
+def make_world(seed: int = 0, training: int = _TRAIN) -> World:
+    """The whole cohort, training slides and 60 test slides, half of each positive.
 
     Five per cent of the training labels are flipped, as many each way; tile labels are always true.
 
@@ -236,6 +236,8 @@ def make_world(seed: int = 0) -> World:
     ----------
     seed : int
         The same seed gives the same world.
+    training : int
+        How many slides to train on.
     """
     rng = np.random.default_rng(seed)
     code = _Code.draw(rng)
@@ -243,7 +245,7 @@ def make_world(seed: int = 0) -> World:
     places: dict[str, Place] = {}
     labels: dict[str, int] = {}
     splits: dict[str, Split] = {}
-    sizes: tuple[tuple[Split, int], ...] = (("train", _TRAIN), ("test", _TEST))
+    sizes: tuple[tuple[Split, int], ...] = (("train", training), ("test", _TEST))
     for split, count in sizes:
         wrong = _FLIPPED * count if split == "train" else 0
         flipped = {i + side for side in (0, 1) for i in rng.choice(range(0, count, 2), round(wrong / 2), replace=False)}

@@ -5,37 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
-from napari_asmil.mil.names import method_names
 from napari_asmil.training.recipe import Recipe
-
-NSF, SOFTMAX = Normalizer("nsf"), Normalizer("softmax")
-
-PLAIN = {"anchor": None}
-STABILIZERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "": ("nothing", PLAIN),
-    "nsf": ("anchor, NSF", {"anchor": {"normalizer": NSF, "beta": 1.0}}),
-    "softmax": ("anchor, softmax", {"anchor": {"normalizer": SOFTMAX, "beta": 1.0, "momentum": 0.99}}),
-    "aem": ("entropy (AEM)", {**PLAIN, "entropy": {"weight": 0.1}}),
-    "ensemble": ("temporal ensembling", {**PLAIN, "ensemble": {"beta": 1.0}}),
-}
-"""What a variant's ending adds to its method, in words and as fields of the recipe."""
+from napari_asmil.training.variants import STABILIZERS, changed_by, split_variant
 
 _OF_MANY_ROWS: dict[str, dict[str, Any]] = {"anchor": {"beta": 0.01}, "entropy": {"weight": 0.003}}
 """ASMIL's many rows go flat at the weights that steady one row."""
-
-
-def variants() -> tuple[str, ...]:
-    """Every method alone and with each ending of `STABILIZERS`."""
-    return tuple(variant_of(method, ending) for method in method_names() for ending in STABILIZERS)
-
-
-def variant_of(method: str, ending: str = "") -> str:
-    """Name of a method with what steadies it; ``asmil`` is the one with its own anchor (NSF)."""
-    if method == "asmil" and ending in ("", "nsf"):
-        return "asmil" if ending else "asmil_no_anchor"
-    return f"{method}_{ending}" if ending else method
 
 
 _SMALL = {"lr": 1e-3, "weight_decay": 1e-4, "clip": 5.0}
@@ -55,6 +30,10 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         " random network and never moves",
         {"epochs": 50, "lr": 1e-4, "weight_decay": 1e-5, "clip": 5.0},
     ),
+    "classic": (
+        "classical MIL benchmarks: 40 epochs of small models on z-scored features",
+        {**_SMALL, "lr": 5e-4, "epochs": 40, "standardize": True},
+    ),
     "demo": ("the built-in cohort: 12 epochs of small models", {**_SMALL, "epochs": 12}),
     "crc-r1": (
         "the colon cohort of the documentation: 20 epochs of small models on z-scored features, test bags recorded",
@@ -67,9 +46,9 @@ _ANCHORS: dict[str, dict[str, Any]] = {
     "paper": {"beta": 1.0, "momentum": 0.999},
     "released": {"beta": 1.0, "momentum": 0.999, "kl_reduction": "mean", "init": "random", "update": "never"},
 }
-_MOMENTUM = {"demo": 0.999, "crc-r1": 0.999}
+_MOMENTUM = {"classic": 0.999, "demo": 0.999, "crc-r1": 0.999}
 """Where a variant names none."""
-_WIDTHS = {"stable": 128, "demo": 64, "crc-r1": 64}
+_WIDTHS = {"stable": 128, "classic": 64, "demo": 64, "crc-r1": 64}
 _RELEASED = {"layout": "released", "drop_count": 0, "token_drop": 0.0}
 
 
@@ -81,7 +60,7 @@ def preset(name: str = "stable", variant: str = "asmil", **changes: Any) -> Reci
     name : str
         One of `PRESETS`.
     variant : str
-        One of `variants`.
+        One of `variants`, with or without changes: ``abmil_nsf:beta=0.1,lr=3e-4``.
     **changes
         Fields to change; ``settings`` are added to the preset's own.
 
@@ -92,7 +71,8 @@ def preset(name: str = "stable", variant: str = "asmil", **changes: Any) -> Reci
     """
     if name not in PRESETS:
         raise InputError(f"Unknown preset {name!r}.", remedy=f"Known: {', '.join(PRESETS)}.")
-    method, ending = split_variant(variant)
+    base, _, wanted = variant.partition(":")
+    method, ending = split_variant(base)
     if name == "released" and method != "asmil":
         raise InputError("The preset 'released' is ASMIL's own.", remedy="Choose another preset or method.")
     added = {what: dict(value) for what, value in STABILIZERS[ending][1].items() if value is not None}
@@ -106,24 +86,8 @@ def preset(name: str = "stable", variant: str = "asmil", **changes: Any) -> Reci
         given |= {what: value for what, value in _paper(method).items() if what != "settings"}
         settings |= _paper(method).get("settings", {})
     settings |= changes.pop("settings", {})
-    return Recipe.make({"preset": name, "method": method, **given, "settings": settings, **changes})
-
-
-def split_variant(variant: str) -> tuple[str, str]:
-    """Method and ending of a variant's name.
-
-    Raises
-    ------
-    InputError
-        When there is no such variant.
-    """
-    if variant not in variants():
-        raise InputError(
-            f"Unknown variant {variant!r}.",
-            remedy=f"It is a method ({', '.join(method_names())}), alone or with _nsf, _softmax, _aem or _ensemble;"
-            " asmil has its anchor, asmil_no_anchor none.",
-        )
-    return next((m, e) for m in method_names() for e in STABILIZERS if variant_of(m, e) == variant)
+    recipe = Recipe.make({"preset": name, "method": method, **given, "settings": settings})
+    return changed_by(recipe, wanted).changed(**changes)
 
 
 def _settings(name: str, method: str) -> dict[str, Any]:

@@ -41,9 +41,9 @@ def as_text(report: Report) -> str:
         f" {len(first.tile_auc)} of them with both tumour tiles and others."
     )
     rows = [_row(method) for method in report.methods]
-    parts = [heading, _columns([COLUMNS, *rows]), LEGEND]
+    parts = [heading, columns([COLUMNS, *rows]), LEGEND]
     if report.floors is not None:
-        parts += ["Floors, on the same bags and folds", _columns(list(_floor_rows(report.floors, report.permuted)))]
+        parts += ["Floors, on the same bags and folds", columns(list(_floor_rows(report.floors, report.permuted)))]
     return "\n\n".join([*parts, "\n".join(f"* {sentence}" for sentence in sentences(report))])
 
 
@@ -67,7 +67,8 @@ def _number(value: float) -> str:
     return "-" if np.isnan(value) else f"{value:.3f}"
 
 
-def _columns(rows: Sequence[tuple[str, ...]]) -> str:
+def columns(rows: Sequence[tuple[str, ...]]) -> str:
+    """Aligned columns; the first to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = []
     for first, *rest in rows:

@@ -1,0 +1,51 @@
+"""Classical MIL benchmarks (MUSK, FOX, TIGER ...) as a cohort: bags without places."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from napari_asmil.bags.bag import in_memory_bag
+from napari_asmil.bags.cohort import Cohort
+from napari_asmil.errors import InputError
+
+ARRAYS = ("features", "bag_id", "bag_label")
+
+
+def read_mil_set(path: str | Path) -> Cohort:
+    """Read an npz file of instances.
+
+    Parameters
+    ----------
+    path : path-like
+        npz with ``features`` (instances, D), ``bag_id`` int (instances,) counting bags from 0, and ``bag_label``
+        (bags,). Nothing pickled is read.
+
+    Raises
+    ------
+    InputError
+        When an array is missing, of another shape, or a bag has no instance.
+    """
+    path = Path(path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            features, bag_id, bag_label = (file[name] for name in ARRAYS)
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(
+            f"It cannot be read as a MIL benchmark ({error}).",
+            remedy=f"Give an npz file with the arrays {', '.join(ARRAYS)}.",
+            path=path,
+        ) from None
+    if features.ndim != 2 or bag_id.shape != features.shape[:1] or bag_label.ndim != 1:
+        shapes = ", ".join(
+            f"{name} {array.shape}" for name, array in zip(ARRAYS, (features, bag_id, bag_label), strict=True)
+        )
+        raise InputError(f"The shapes do not fit each other: {shapes}.", path=path)
+    wrong = set(range(len(bag_label))) ^ set(np.unique(bag_id).tolist())
+    if wrong:
+        raise InputError(f"Bag {min(wrong)} has a label but no instance, or instances but no label.", path=path)
+    names = [f"{path.stem}-{index:0{len(str(len(bag_label)))}d}" for index in range(len(bag_label))]
+    classes, labels = np.unique(bag_label, return_inverse=True)
+    bags = tuple(in_memory_bag(name, features[bag_id == index], encoder=path.stem) for index, name in enumerate(names))
+    return Cohort(bags, dict(zip(names, labels.tolist(), strict=True)), tuple(str(name) for name in classes))

@@ -1,0 +1,176 @@
+"""What a benchmark shows: means, spreads, and paired differences with confidence intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.stats import t as student
+
+from napari_asmil.training.tables import columns
+from napari_asmil.training.variants import split_variant, variant_of
+
+CONFIDENCE = 0.95
+COLUMNS = {
+    "accuracy": "accuracy",
+    "auc": "AUC",
+    "macro_f1": "macro F1",
+    "loss": "loss",
+    "jsd_bits": "JSD bits",
+    "normalized_entropy": "entropy",
+    "tile_auc": "tile AUC",
+    "topk_recall": "recall",
+    "dice": "Dice",
+}
+"""Numbers of a trial that the table shows, and their headings."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training: its place in the design, the sizes of its splits, and its numbers."""
+
+    method: str
+    seed: int
+    fold: int
+    n_train: int
+    n_test: int
+    numbers: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A method minus another on the same seeds and folds: mean, and the ends of its confidence interval."""
+
+    against: str
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """One dataset.
+
+    Attributes
+    ----------
+    means, spreads : dict of method to dict of number to float
+        Mean and standard deviation over all trials.
+    differences : dict of method to dict of number to Difference
+        To the same method without what steadies it, or to the first method.
+    floors : dict of pooling to list of float
+        AUC of logistic regression on pooled features, a value a trial.
+    """
+
+    name: str
+    trials: int
+    independent: bool
+    labels: Mapping[str, str]
+    means: dict[str, dict[str, float]]
+    spreads: dict[str, dict[str, float]]
+    differences: dict[str, dict[str, Difference]]
+    floors: Mapping[str, Sequence[float]]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def summarise(
+    name: str,
+    trials: Sequence[Trial],
+    labels: Mapping[str, str],
+    floors: Mapping[str, Sequence[float]],
+    *,
+    independent: bool,
+) -> Result:
+    """Compare the methods of one dataset; `labels` names those that are compared, the first is the reference."""
+    by_method: dict[str, list[Trial]] = {}
+    for trial in trials:
+        by_method.setdefault(trial.method, []).append(trial)
+    numbers = {m: {n: np.array([t.numbers.get(n, np.nan) for t in ts]) for n in COLUMNS} for m, ts in by_method.items()}
+    differences = {}
+    for method in labels:
+        other = _reference(method, list(labels))
+        if other is not None:
+            ours, theirs = by_method[method], by_method[other]
+            share = 0.0 if independent else float(np.mean([t.n_test / t.n_train for t in ours]))
+            differences[method] = {n: difference(_values(ours, n) - _values(theirs, n), other, share) for n in COLUMNS}
+    return Result(
+        name=name,
+        trials=len(by_method[next(iter(labels))]),
+        independent=independent,
+        labels=labels,
+        means={m: {n: float(np.mean(v)) for n, v in of.items()} for m, of in numbers.items()},
+        spreads={m: {n: float(np.std(v)) for n, v in of.items()} for m, of in numbers.items()},
+        differences=differences,
+        floors=floors,
+    )
+
+
+def _values(trials: Sequence[Trial], name: str) -> np.ndarray:
+    return np.array([t.numbers.get(name, np.nan) for t in sorted(trials, key=lambda t: (t.seed, t.fold))])
+
+
+def _reference(method: str, methods: Sequence[str]) -> str | None:
+    """What a method is compared with: itself unsteadied where that is there, else the first method."""
+    plain = variant_of(split_variant(method.partition(":")[0])[0])
+    if plain in methods and plain != method:
+        return plain
+    return methods[0] if method != methods[0] else None
+
+
+def difference(values: np.ndarray, against: str, share: float) -> Difference:
+    """Mean of paired differences with a t interval.
+
+    Parameters
+    ----------
+    values : float (J,)
+        Differences on J trials.
+    share : float
+        n_test / n_train of cross-validated trials: they share training bags, and the variance of their mean is
+        that of J trials times (1 / J + share) (Nadeau and Bengio, Machine Learning 2003); 0 where trials are
+        independent.
+    """
+    mean, trials = float(np.mean(values)), len(values)
+    if trials < 2:
+        return Difference(against, mean, float("nan"), float("nan"))
+    wide = float(np.std(values, ddof=1)) * np.sqrt(1 / trials + share) * student.ppf(0.5 + CONFIDENCE / 2, trials - 1)
+    return Difference(against, mean, mean - float(wide), mean + float(wide))
+
+
+def as_text(result: Result) -> str:
+    """One dataset as text."""
+    shown = [name for name in COLUMNS if any(np.isfinite(of[name]) for of in result.means.values())]
+    rows = [("method", *(COLUMNS[name] for name in shown))]
+    for method, of in result.means.items():
+        spread = result.spreads[method]
+        label = result.labels.get(method, f"{next(iter(result.labels.values()))}, {method}")
+        rows.append((label, *(_cell(of[name], spread[name]) for name in shown)))
+    for pooling, aucs in result.floors.items():
+        known = {"auc": _cell(float(np.mean(aucs)), float(np.std(aucs)))}
+        rows.append((f"logistic regression, pooled: {pooling}", *(known.get(name, "-") for name in shown)))
+    compared = [("difference", "against", *(COLUMNS[name] for name in shown)), *_compared(result, shown)]
+    kind = "independent cohorts" if result.independent else "folds of one cohort"
+    heading = f"{result.name}: {result.trials} trainings a method ({kind}), last epoch; mean ± s.d."
+    interval = f"Paired differences with {CONFIDENCE:.0%} intervals; one that holds 0 is no difference shown."
+    parts = [heading, columns(rows)]
+    return "\n\n".join([*parts, interval, columns(compared)] if len(compared) > 1 else parts)
+
+
+def _compared(result: Result, shown: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    for method, of in result.differences.items():
+        against = result.labels[of["auc"].against]
+        yield (result.labels[method], against, *(_interval(of[name]) for name in shown))
+
+
+def _interval(found: Difference) -> str:
+    if np.isnan(found.mean):
+        return "-"
+    style = "+.3f" if max(abs(found.low), abs(found.high)) >= 0.02 else "+.1e"
+    return f"{found.mean:{style}} [{found.low:{style}}, {found.high:{style}}]"
+
+
+def _cell(mean: float, spread: float) -> str:
+    return "-" if np.isnan(mean) else f"{mean:.3f} ± {spread:.3f}" if mean >= 0.1 else f"{mean:.2g} ± {spread:.2g}"

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import json
+import threading
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_rel
+
+from napari_asmil.bags import Cohort
+from napari_asmil.bags.mil_sets import read_mil_set
+from napari_asmil.errors import InputError
+from napari_asmil.events import EpochDone, Finished
+from napari_asmil.training import Recipe, preset
+from napari_asmil.training.benchmark import Dataset, benchmark
+from napari_asmil.training.benchmark_table import Trial, difference, summarise
+from napari_asmil.training.folds import make_folds
+from tests.training.cohorts import small_cohort
+
+FOLDS = 3
+
+
+def dataset(cohort: Cohort | None = None) -> Dataset:
+    return Dataset("small", partial(make_folds, cohort or small_cohort(slides=24), FOLDS))
+
+
+def recipes(**changes: object) -> dict[str, Recipe]:
+    settings = {"dim": 16, "attention_dim": 8}
+    return {name: preset("classic", name, epochs=2, settings=settings, **changes) for name in ("abmil", "abmil_nsf")}
+
+
+def test_every_method_is_trained_on_every_fold_and_the_first_on_permuted_labels_too(tmp_path: Path) -> None:
+    events = list(benchmark([dataset()], recipes(), tmp_path, device="cpu"))
+    assert isinstance(events[-1], Finished) and events[-1].why == "done"
+    assert sum(isinstance(e, EpochDone) for e in events) == 3 * FOLDS
+    (result,) = json.loads((tmp_path / "report.json").read_text())
+    assert set(result["means"]) == {"abmil", "abmil_nsf", "permuted labels"}
+    assert {"auc", "accuracy", "macro_f1", "jsd_bits", "normalized_entropy", "tile_auc"} <= result["means"][
+        "abmil"
+    ].keys()
+    assert result["differences"]["abmil_nsf"]["auc"]["against"] == "abmil"
+    text = (tmp_path / "report.txt").read_text()
+    assert "ABMIL + anchor (NSF)" in text and "logistic regression, pooled: mean" in text
+
+
+def test_what_is_there_is_not_trained_again_and_a_stopped_benchmark_goes_on(tmp_path: Path) -> None:
+    stop = threading.Event()
+    for event in benchmark([dataset()], recipes(), tmp_path, device="cpu", stop=stop):
+        if isinstance(event, EpochDone) and event.epoch == 4:
+            stop.set()
+    assert isinstance(event, Finished) and event.why == "stopped"
+    first = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("seed*.json")}
+    assert len(first) == 4 and not (tmp_path / "report.json").exists()
+    *_, last = benchmark([dataset()], recipes(), tmp_path, device="cpu")
+    assert isinstance(last, Finished) and last.why == "done"
+    assert all(path.stat().st_mtime_ns == written for path, written in first.items())
+    again = [type(e).__name__ for e in benchmark([dataset()], recipes(), tmp_path, device="cpu")]
+    assert "BatchDone" not in again
+
+
+def test_results_of_another_recipe_are_in_the_way_before_anything_is_trained(tmp_path: Path) -> None:
+    list(benchmark([dataset()], recipes(), tmp_path, device="cpu"))
+    with pytest.raises(InputError, match="of another recipe"):
+        list(benchmark([dataset()], recipes(lr=1e-2), tmp_path, device="cpu"))
+
+
+def test_a_difference_of_independent_trials_is_the_paired_t_test() -> None:
+    rng = np.random.default_rng(0)
+    ours, theirs = rng.normal(0.8, 0.1, 9), rng.normal(0.75, 0.1, 9)
+    found, oracle = difference(ours - theirs, "b", 0.0), ttest_rel(ours, theirs).confidence_interval()
+    assert (found.low, found.high) == pytest.approx((oracle.low, oracle.high))
+
+
+def test_folds_that_share_bags_widen_the_interval_as_nadeau_and_bengio_have_it() -> None:
+    values = np.random.default_rng(1).normal(0.02, 0.05, 10)
+    plain, shared = difference(values, "b", 0.0), difference(values, "b", 1 / 9)
+    assert (shared.high - shared.low) / (plain.high - plain.low) == pytest.approx(np.sqrt((1 / 10 + 1 / 9) * 10))
+    assert shared.mean == plain.mean
+    assert np.isnan(difference(values[:1], "b", 0.0).low)
+
+
+def test_pairs_are_made_by_seed_and_fold_whatever_their_order() -> None:
+    def trials(method: str, gain: float) -> list[Trial]:
+        return [Trial(method, s, k, 90, 10, {"auc": s + k / 10 + gain}) for s in range(2) for k in range(5)]
+
+    mixed = [*trials("abmil", 0.0), *reversed(trials("abmil_nsf", 0.25))]
+    labels = {"abmil": "ABMIL", "abmil_nsf": "ABMIL + anchor"}
+    found = summarise("x", mixed, labels, {}, independent=False).differences["abmil_nsf"]["auc"]
+    assert (found.mean, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
+
+
+def write_set(path: Path, **changes: object) -> Path:
+    rng = np.random.default_rng(0)
+    bag_id = np.repeat(np.arange(6), [1, 2, 3, 4, 2, 3])
+    arrays = {"features": rng.normal(size=(15, 4)), "bag_id": bag_id, "bag_label": np.array([0, 1, 0, 1, 1, 0])}
+    np.savez(path, **(arrays | changes))
+    return path
+
+
+def test_a_classical_set_is_read_as_a_cohort_of_bags_without_places(tmp_path: Path) -> None:
+    cohort = read_mil_set(write_set(tmp_path / "musk.npz"))
+    assert [bag.n_tiles for bag in cohort.bags] == [1, 2, 3, 4, 2, 3]
+    assert list(cohort.labels.values()) == [0, 1, 0, 1, 1, 0] and cohort.class_names == ("0", "1")
+    assert all(bag.tiles is None for bag in cohort.bags)
+    with np.load(tmp_path / "musk.npz") as file:
+        np.testing.assert_allclose(cohort.bags[2].features(), file["features"][3:6].astype(np.float32))
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"bag_label": np.zeros(7, int)}, "Bag 6 has a label but no instance"),
+        ({"features": np.zeros((14, 4))}, "shapes do not fit"),
+        ({"features": np.array([{}], dtype=object)}, "cannot be read"),
+    ],
+)
+def test_a_classical_set_that_does_not_fit_is_refused_by_name(
+    tmp_path: Path, changes: dict[str, object], why: str
+) -> None:
+    with pytest.raises(InputError, match=f"musk.npz.*{why}|{why}.*musk.npz"):
+        read_mil_set(write_set(tmp_path / "musk.npz", **changes))
+
+
+def test_changes_in_a_variant_s_name_reach_the_part_they_mean() -> None:
+    recipe = preset("demo", "abmil_nsf:beta=0.1,temperature=0.5,lr=3e-4,gated=false")
+    assert recipe.anchor is not None
+    assert (recipe.anchor.beta, recipe.anchor.normalizer.temperature, recipe.anchor.normalizer.name) == (
+        0.1,
+        0.5,
+        "nsf",
+    )
+    assert recipe.lr == 3e-4 and recipe.settings["gated"] is False
+    entmax = preset("demo", "abmil_nsf:normalizer=entmax,alpha=1.75").anchor
+    assert entmax is not None and (entmax.normalizer.name, entmax.normalizer.alpha) == ("entmax", 1.75)
+    aem = preset("demo", "abmil_aem:weight=0.3,anneal=none").entropy
+    assert aem is not None and (aem.weight, aem.anneal) == (0.3, "none")
+    with pytest.raises(InputError, match="is no change"):
+        preset("demo", "abmil:fast")
+    with pytest.raises(InputError, match="lr"):
+        preset("demo", "abmil:lr=-1")
