@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "napari_asmil"
 
 FLOORS = [
-    {"errors", "events", "cache", "files"},
+    {"errors", "events", "cache", "files", "words"},
     {"geometry", "analysis"},
     {"slides", "annotations", "mil", "runs"},
     {"bags"},

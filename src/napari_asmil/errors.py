@@ -16,9 +16,14 @@ class InputError(ValueError):
         What the user can do about it.
     path : path-like, optional
         The file or folder concerned; named first in the message.
+
+    Attributes
+    ----------
+    sentence : str
+        The message without the path, the same for all files that have the same fault.
     """
 
     def __init__(self, what: str, *, remedy: str = "", path: str | Path | None = None) -> None:
         self.path = None if path is None else Path(path)
-        where = "" if path is None else f"{path}: "
-        super().__init__(f"{where}{what}" + (f" {remedy}" if remedy else ""))
+        self.sentence = what + (f" {remedy}" if remedy else "")
+        super().__init__(self.sentence if path is None else f"{path}: {self.sentence}")

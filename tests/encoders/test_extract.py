@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 from threading import Event as Flag
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
-from napari_asmil.bags import read_bag
+from napari_asmil.bags import in_memory_bag, read_bag, write_bag
 from napari_asmil.encoders import bag_path, extract, extract_all, get_encoder, reading
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
@@ -157,18 +158,30 @@ def test_what_is_there_with_the_same_settings_is_kept(image: tuple[Path, NDArray
     assert out.stat().st_mtime_ns == before
 
 
-def test_other_settings_or_another_picture_are_extracted_anew(
+def test_a_bag_of_other_settings_or_another_picture_is_never_overwritten(
     image: tuple[Path, NDArray[np.uint8]], tmp_path: Path
 ) -> None:
     path, pixels = image
     out = tmp_path / "image.h5"
     list(extract(path, out, size=32, cover=True))
-    list(extract(path, out, size=50, cover=True))
-    assert read_bag(out).n_tiles == 6
+    before = out.read_bytes()
+    with pytest.raises(InputError, match=r"image\.h5.*made with another tile size; it is not overwritten"):
+        list(extract(path, out, size=50, cover=True))
+    with pytest.raises(InputError, match="another choice of covering the whole slide, another stride"):
+        list(extract(path, out, size=32, stride=8))
     Image.fromarray(255 - pixels).save(path)
-    before = read_bag(out).content_hash()
-    list(extract(path, out, size=50, cover=True))
-    assert read_bag(out).content_hash() != before
+    with pytest.raises(InputError, match="another slide file"):
+        list(extract(path, out, size=32, cover=True))
+    assert out.read_bytes() == before
+
+
+def test_a_feature_file_of_another_tool_is_never_overwritten(
+    image: tuple[Path, NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    out = tmp_path / "image.h5"
+    write_bag(out, in_memory_bag("image", np.ones((1, 3)), TileGrid([[0, 0]], 32)))
+    with pytest.raises(InputError, match="made by something else"):
+        list(extract(image[0], out, size=32, cover=True))
 
 
 def test_a_damaged_bag_in_the_way_is_written_anew(image: tuple[Path, NDArray[np.uint8]], tmp_path: Path) -> None:
@@ -214,7 +227,7 @@ def _square(path: Path) -> Path:
     [
         ({}, "either a size"),
         ({"size": 32, "tile_px": 32, "mpp": 0.5}, "either a size"),
-        ({"tile_px": 32}, "together with an mpp"),
+        ({"tile_px": 32}, "--tile-px together with --mpp"),
         ({"tile_px": 32, "mpp": 0.5}, "does not say its micrometres per pixel"),
         ({"size": 0}, "must be positive"),
         ({"size": 32, "encoder": "clairvoyant"}, "no encoder"),
@@ -286,3 +299,23 @@ def test_stopping_many_slides_keeps_the_bags_that_are_complete(tmp_path: Path, m
             stop.set()
     assert outcome(events).why == "stopped"
     assert [path.name for path in (tmp_path / "bags").iterdir()] == ["a.h5"]
+
+
+@pytest.mark.parametrize("options", [{}, {"size": 32, "encoder": "clairvoyant"}, {"tile_px": 32, "mpp": -1.0}])
+def test_options_that_suit_no_slide_are_refused_once_before_anything_starts(
+    tmp_path: Path, options: dict[str, Any]
+) -> None:
+    with pytest.raises(InputError):
+        next(extract_all([tmp_path / "a.png", tmp_path / "b.png"], tmp_path / "bags", **options))
+
+
+def test_one_slide_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gone\.png: There is no such file"):
+        list(extract_all([tmp_path / "gone.png"], tmp_path / "bags", size=32))
+
+
+def test_slides_with_one_fault_share_a_sentence(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(9)]
+    message = outcome(list(extract_all(paths, tmp_path / "bags", size=32))).message
+    assert message.startswith("9 of 9 slides refused.\n") and len(message.splitlines()) == 2
+    assert "4.png and 4 more: There is no such file" in message

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from threading import Event as Flag
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +15,7 @@ from napari_asmil.annotations import read_annotations
 from napari_asmil.annotations.points import read_points, tiles_with_points
 from napari_asmil.bags import in_memory_bag, write_bag
 from napari_asmil.encoders.base import Encoder
+from napari_asmil.encoders.kept import SETTINGS, made_before
 from napari_asmil.encoders.reading import tile_batches
 from napari_asmil.encoders.registry import get_encoder
 from napari_asmil.encoders.tile_edge import tile_edge
@@ -27,8 +27,6 @@ from napari_asmil.slides.tissue import tile_grid
 
 POSITIVE_CLASSES = ("epithelial",)
 """Classes of nuclei that make a tile positive, where truth comes from a table of points."""
-SETTINGS = "extraction_settings"
-"""File attribute with everything a bag was made from."""
 SAMPLE_BYTES = 2**20
 
 
@@ -48,7 +46,8 @@ def extract(
 ) -> Iterator[Event]:
     """Write the bag of one slide to the file `out`; it appears there complete or not at all.
 
-    A bag already there is kept when it was made from the same slide and truth with the same settings.
+    A bag already there is kept when it was made from the same slide and truth with the same settings, and refused
+    when it was not.
 
     Parameters
     ----------
@@ -93,7 +92,7 @@ def extract(
             "points": None if points is None else _fingerprint(Path(points)),
         }
         settings = json.dumps(made_from, sort_keys=True, allow_nan=False)
-        if _settings_of(out) == settings:
+        if made_before(out, settings):
             yield Finished(out, "done", "It is there already, made with the same settings.")
             return
         _make_folder(out.parent)
@@ -152,18 +151,6 @@ def _truth(
     if points is not None:
         return tiles_with_points(grid, read_points(points, slide.path.stem, slide.shape, POSITIVE_CLASSES))
     return None
-
-
-def _settings_of(bag: Path) -> str | None:
-    """What a bag already there was made from; None when there is none, or nothing that says so."""
-    if not (bag.is_file() and h5py.is_hdf5(bag)):
-        return None
-    try:
-        with h5py.File(bag, "r") as file:
-            found = file.attrs.get(SETTINGS)
-    except OSError:
-        return None
-    return None if found is None else str(found)
 
 
 def _fingerprint(path: Path) -> str:

@@ -9,8 +9,11 @@ from threading import Event as Flag
 from typing import TypedDict, Unpack
 
 from napari_asmil.encoders.extract import extract
+from napari_asmil.encoders.registry import get_encoder
+from napari_asmil.encoders.tile_edge import check_tile_size
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
+from napari_asmil.words import counted, listed
 
 
 class Options(TypedDict, total=False):
@@ -63,10 +66,13 @@ def extract_all(
     Raises
     ------
     InputError
-        When there is no slide, two have the same name, or one annotation file is given for several.
+        When there is no slide, two have the same name, one annotation file is given for several, the options are of
+        use for no slide, or the one slide there is cannot be used.
     """
     paths = [Path(path) for path in slide_paths]
     _check_names(paths)
+    get_encoder(options.get("encoder", "colour"))
+    check_tile_size(**{name: options.get(name) for name in ("tile_px", "mpp", "size")})  # type: ignore[arg-type]
     if contours is not None and not Path(contours).is_dir() and len(paths) > 1:
         raise InputError(
             f"One annotation file cannot be the truth of {len(paths)} slides.",
@@ -74,7 +80,7 @@ def extract_all(
             path=contours,
         )
     yield Started(Path(folder), len(paths), unit="slides")
-    refused: list[str] = []
+    refused: dict[str, list[Path]] = {}
     for number, path in enumerate(paths, 1):
         began = time.monotonic()
         bag = bag_path(folder, path)
@@ -86,13 +92,17 @@ def extract_all(
                     yield Finished(Path(folder), "stopped", f"stopped at slide {number} of {len(paths)}")
                     return
         except InputError as reason:
-            refused.append(str(reason))
+            if len(paths) == 1:
+                raise
+            refused.setdefault(reason.sentence, []).append(reason.path or path)
         else:
             yield EpochDone(bag, number, len(paths), time.monotonic() - began)
     if refused:
-        yield Finished(Path(folder), "failed", "\n".join([f"{len(refused)} of {len(paths)} refused:", *refused]))
+        number = sum(map(len, refused.values()))
+        told = [f"{listed(map(str, those))}: {sentence}" for sentence, those in refused.items()]
+        yield Finished(Path(folder), "failed", "\n".join([f"{number} of {len(paths)} slides refused.", *told]))
     else:
-        yield Finished(Path(folder), "done", f"{len(paths)} bags")
+        yield Finished(Path(folder), "done", counted(len(paths), "bag"))
 
 
 def _check_names(paths: Sequence[Path]) -> None:

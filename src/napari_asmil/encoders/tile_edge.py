@@ -30,20 +30,15 @@ def tile_edge(
     InputError
         When neither or both are given, a number is not positive, or the slide has no mpp to convert with.
     """
-    if (size is None) == (tile_px is None) or (tile_px is None) != (mpp is None):
-        raise InputError("The tile size must be either a size in level-0 px, or a number of px together with an mpp.")
+    check_tile_size(tile_px=tile_px, mpp=mpp, size=size)
     if size is not None:
-        if size < 1:
-            raise InputError(f"The tile size must be positive, not {size} px.")
         return TileEdge(size, size, f"tile edge {size} level-0 px, as asked")
     assert tile_px is not None
     assert mpp is not None
-    if not (tile_px >= 1 and mpp > 0):
-        raise InputError(f"The tile size must be positive, not {tile_px} px at {mpp} mpp.")
     if slide.mpp is None:
         raise InputError(
             f"The slide does not say its micrometres per pixel, so {tile_px} px at {mpp:g} mpp cannot be laid on it.",
-            remedy="Give the tile size in level-0 px.",
+            remedy="Give the tile size in level-0 px (--size).",
             path=slide.path,
         )
     exact = tile_px * mpp / slide.mpp
@@ -53,3 +48,22 @@ def tile_edge(
         f" ({slide.mpp_source}) = {exact:.3f}, rounded; true mpp {slide.mpp * edge / tile_px:.5g}"
     )
     return TileEdge(edge, tile_px, derivation)
+
+
+def check_tile_size(*, tile_px: int | None, mpp: float | None, size: int | None) -> None:
+    """Refuse what is no tile size on any slide.
+
+    Raises
+    ------
+    InputError
+        When neither or both ways are given, or a number is not positive.
+    """
+    if (size is None) == (tile_px is None) or (tile_px is None) != (mpp is None):
+        raise InputError(
+            "The tile size must be either a size in level-0 px (--size), or px at a scale"
+            " (--tile-px together with --mpp)."
+        )
+    if size is not None and size < 1:
+        raise InputError(f"The tile size (--size) must be positive, not {size} px.")
+    if tile_px is not None and mpp is not None and not (tile_px >= 1 and mpp > 0):
+        raise InputError(f"The tile size (--tile-px at --mpp) must be positive, not {tile_px} px at {mpp} mpp.")
