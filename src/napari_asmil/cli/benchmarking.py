@@ -52,6 +52,36 @@ def mil(
     typer.echo((out / "report.txt").read_text(encoding="utf-8"))
 
 
+@app.command()
+def cost(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")],
+    method: Annotated[
+        list[str] | None, typer.Option(help="abmil, abmil_nsf ...; all, with and without anchor.")
+    ] = None,
+    preset: Annotated[str, typer.Option(help="Whose sizes.")] = "paper",
+    tiles: Annotated[int, typer.Option(min=1, help="Tiles in the bag.")] = 2000,
+    features: Annotated[int, typer.Option(min=1, help="Features a tile.")] = 384,
+    classes: Annotated[int, typer.Option(min=2, help="Classes.")] = 3,
+    device: Device = "auto",
+) -> None:
+    """Parameters, multiply-adds, time and memory of methods on one bag of random tiles, on this machine."""
+    from napari_asmil.mil.names import method_names
+    from napari_asmil.mil.registry import model_class
+    from napari_asmil.training import variant_of
+    from napari_asmil.training.cost import cost as costs
+
+    endings = {name: ("", "nsf") if model_class(name).learns_scores else ("",) for name in method_names()}
+    named = method or [variant_of(name, ending) for name in method_names() for ending in endings[name]]
+    done = follow(
+        lambda stop: costs(
+            named, out, tiles=tiles, features=features, classes=classes, device=device, preset_name=preset, stop=stop
+        ),
+        "cost",
+    )
+    finish(done)
+    typer.echo((out / "cost.txt").read_text(encoding="utf-8"))
+
+
 def _dataset(given: str, folds: int, labels: Path | None, label: str) -> Dataset:
     from napari_asmil.bags import read_cohort
     from napari_asmil.bags.mil_sets import read_mil_set

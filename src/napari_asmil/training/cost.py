@@ -1,0 +1,204 @@
+"""What a method costs on this machine: parameters, multiply-adds, time and memory for one bag."""
+
+from __future__ import annotations
+
+import multiprocessing
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from threading import Event as Flag
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from napari_asmil.errors import InputError
+from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
+from napari_asmil.files import json_text, write_text
+from napari_asmil.training.device import pick_device
+from napari_asmil.training.presets import preset
+from napari_asmil.training.recipe import Recipe
+from napari_asmil.training.state import Sizes, State, seeded
+from napari_asmil.training.step import train_step
+from napari_asmil.training.tables import columns
+
+REPEATS = 5
+MB = 2**20
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One method on one bag of M tiles.
+
+    Attributes
+    ----------
+    parameters : int
+        That learn, and are there at inference; an anchor's are `extra_parameters`, in training only.
+    macs : float
+        Multiply-adds of one prediction: matrix products and convolutions, as `torch.utils.flop_counter` counts.
+    step_ms, predict_ms : float
+        Median time of a whole training step and of one prediction; CPU time of one thread where there is no GPU.
+    step_mb, predict_mb : float
+        Memory beyond weights and bag: the allocator's peak on CUDA; on a CPU the growth of the process's peak.
+    """
+
+    variant: str
+    label: str
+    tiles: int
+    parameters: int
+    extra_parameters: int
+    macs: float
+    step_ms: float
+    predict_ms: float
+    step_mb: float
+    predict_mb: float
+
+
+def cost(
+    variants: Sequence[str],
+    out: str | Path,
+    *,
+    tiles: int = 2000,
+    features: int = 384,
+    classes: int = 3,
+    device: str = "auto",
+    preset_name: str = "paper",
+    stop: Flag | None = None,
+) -> Iterator[Event]:
+    """Measure variants one after another, each in a process of its own; writes ``cost.json`` and ``cost.txt``.
+
+    Raises
+    ------
+    InputError
+        When a variant, a preset or the device is not known.
+    """
+    out, chosen = Path(out), pick_device(device)
+    recipes = {variant: preset(preset_name, variant) for variant in variants}
+    out.mkdir(parents=True, exist_ok=True)
+    yield Started(out, len(recipes), unit="methods")
+    found: list[Cost] = []
+    for done, (variant, recipe) in enumerate(recipes.items(), 1):
+        if stop is not None and stop.is_set():
+            yield Finished(out, "stopped", "Stopped; nothing was written.")
+            return
+        yield BatchDone(epoch=0, step=done, steps=len(recipes), phase=variant)
+        began = time.monotonic()
+        sizes = Sizes(features, classes, 100)
+        found.append(_alone(measure, variant, recipe.as_json(), tiles, sizes, str(chosen)))
+        yield EpochDone(out, done, len(recipes), time.monotonic() - began)
+    write_text(out / "cost.json", json_text([asdict(one) for one in found], indent=1) + "\n")
+    write_text(out / "cost.txt", as_text(found, str(chosen)) + "\n")
+    yield Finished(out, "done", f"{len(found)} methods, in cost.txt and cost.json.")
+
+
+def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call in a fresh process: its peak of memory is then the function's own."""
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, context) as process:
+        return process.submit(function, *arguments).result()
+
+
+def measure(variant: str, recipe_json: dict[str, Any], tiles: int, sizes: Sizes, device_name: str) -> Cost:
+    """One method in this process, which should do nothing else before."""
+    recipe, device = Recipe.make(recipe_json), torch.device(device_name)
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    state = State.fresh(recipe, sizes, device)
+    label = torch.tensor(1, device=device)
+    extra = 0 if state.anchor is None else sum(p.numel() for p in state.anchor.parameters())
+
+    def step(x: torch.Tensor) -> None:
+        with seeded(0):
+            train_step(state, recipe, x, label, "bag", 0.0)
+
+    @torch.no_grad()
+    def predict(x: torch.Tensor) -> None:
+        model = state.model.eval()
+        model.attend(model.prepare(x), recipe.normalizer)
+
+    small, x = (torch.randn(count, sizes.n_features).to(device) for count in (16, tiles))
+    step(small)
+    predict(small)
+    predict_mb, predict_ms = _peak_mb(predict, x, device), _median_ms(predict, x, device)
+    step_mb, step_ms = _peak_mb(step, x, device), _median_ms(step, x, device)
+    with FlopCounterMode(display=False) as counter:
+        predict(x)
+    return Cost(
+        variant=variant,
+        label=recipe.label,
+        tiles=tiles,
+        parameters=sum(p.numel() for p in state.model.parameters()),
+        extra_parameters=extra,
+        macs=counter.get_total_flops() / 2,
+        step_ms=step_ms,
+        predict_ms=predict_ms,
+        step_mb=step_mb,
+        predict_mb=predict_mb,
+    )
+
+
+def _median_ms(do: Callable[[torch.Tensor], None], x: torch.Tensor, device: torch.device) -> float:
+    clock = time.process_time if device.type == "cpu" else time.perf_counter
+    times = []
+    for _ in range(REPEATS):
+        _wait(device)
+        began = clock()
+        do(x)
+        _wait(device)
+        times.append((clock() - began) * 1000)
+    return statistics.median(times)
+
+
+def _peak_mb(do: Callable[[torch.Tensor], None], x: torch.Tensor, device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        do(x)
+        return (torch.cuda.max_memory_allocated(device) - before) / MB
+    before = _peak_of_process()
+    do(x)
+    return (_peak_of_process() - before) / MB
+
+
+def _peak_of_process() -> int:
+    status = Path("/proc/self/status")
+    if status.is_file():
+        high = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(high.split()[1]) * 1024
+    if sys.platform == "win32":
+        raise InputError("Peak memory is not measured on Windows.")
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def as_text(found: Sequence[Cost], device: str) -> str:
+    """A table of the costs."""
+    heading = (
+        f"One bag of {found[0].tiles} tiles on {device}{' (one thread, CPU time)' if device == 'cpu' else ''}. Extra"
+        " parameters are an anchor's, in training only. MACs: one prediction. Memory: peak beyond weights and bag."
+    )
+    rows = [("method", "parameters", "extra", "MACs", "step", "step memory", "prediction", "its memory")]
+    for one in found:
+        rows.append(
+            (
+                one.label,
+                f"{one.parameters / 1e3:.0f} k",
+                f"{one.extra_parameters / 1e3:.0f} k" if one.extra_parameters else "-",
+                f"{one.macs / 1e6:.0f} M",
+                f"{one.step_ms:.1f} ms",
+                f"{one.step_mb:.0f} MB",
+                f"{one.predict_ms:.1f} ms",
+                f"{one.predict_mb:.0f} MB",
+            )
+        )
+    return f"{heading}\n\n{columns(rows)}"

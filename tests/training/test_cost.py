@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from napari_asmil.errors import InputError
+from napari_asmil.events import Finished
+from napari_asmil.training import preset
+from napari_asmil.training.cost import cost, measure
+from napari_asmil.training.state import Sizes
+
+TILES, D_IN, DIM, ATTENTION, CLASSES = 40, 24, 16, 8, 3
+SMALL = f"dim={DIM},attention_dim={ATTENTION}"
+
+
+@pytest.fixture(autouse=True)
+def _threads() -> object:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_parameters_and_multiply_adds_of_gated_abmil_are_those_counted_by_hand() -> None:
+    recipe = preset("stable", f"abmil_nsf:{SMALL}")
+    found = measure("abmil_nsf", recipe.as_json(), TILES, Sizes(D_IN, CLASSES, 10), "cpu")
+    scorer = D_IN * DIM + (DIM + 1) * 2 * ATTENTION + ATTENTION + 1
+    assert found.parameters == scorer + (DIM + 1) * CLASSES
+    assert found.extra_parameters == scorer
+    per_tile = D_IN * DIM + DIM * 2 * ATTENTION + ATTENTION + DIM
+    assert found.macs == TILES * per_tile + DIM * CLASSES
+    assert found.step_ms > found.predict_ms > 0
+    assert found.step_mb >= 0 and found.predict_mb >= 0
+
+
+def test_each_method_is_measured_in_a_process_of_its_own_and_tabled(tmp_path: Path) -> None:
+    *_, last = cost([f"abmil:{SMALL}"], tmp_path, tiles=TILES, features=D_IN, device="cpu", preset_name="stable")
+    assert isinstance(last, Finished) and last.why == "done"
+    (one,) = json.loads((tmp_path / "cost.json").read_text())
+    assert (one["label"], one["tiles"], one["extra_parameters"]) == ("ABMIL", TILES, 0)
+    text = (tmp_path / "cost.txt").read_text()
+    assert "ABMIL" in text and "one thread, CPU time" in text
+
+
+def test_an_unknown_method_is_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nomil"):
+        list(cost(["abmil", "nomil"], tmp_path / "out", device="cpu"))
+    assert not (tmp_path / "out").exists()
