@@ -17,6 +17,7 @@ from napari_asmil.cli.benchmarking import app as benchmarking
 from napari_asmil.cli.demonstration import demo
 from napari_asmil.cli.exporting import export
 from napari_asmil.cli.jobs import screen
+from napari_asmil.cli.listing import methods
 from napari_asmil.cli.looking import info, open_in_napari
 from napari_asmil.cli.models import attend, train
 from napari_asmil.errors import InputError
@@ -28,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (info, extract, train, attend, export, demo):
+for command in (info, extract, train, attend, export, methods, demo):
     app.command()(command)
 app.command("open")(open_in_napari)
 app.add_typer(benchmarking, name="benchmark")
