@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
-from napari_asmil.runs import MapView, Run, open_run
+from napari_asmil.runs import MapView, Run, Source, open_run
 from tests.conftest import RunMaker
 
 READS: dict[str, Callable[[Run], object]] = {
@@ -64,3 +66,18 @@ def test_no_picture_is_made_of_a_map_that_is_not_there(make_run: RunMaker) -> No
     assert view.image(2).shape
     with pytest.raises(InputError, match="Epoch 3"):
         view.image(3)
+
+
+@pytest.mark.parametrize("source", [Source(), Source(Normalizer("nsf"))])
+def test_an_array_of_all_epochs_is_empty_at_the_one_that_is_lost_and_its_limits_are_of_the_others(
+    make_run: RunMaker, source: Source
+) -> None:
+    path = make_run()
+    whole = MapView(open_run(path), "s0", source)
+    shown, limits = np.asarray(whole), [whole.limits(epoch) for epoch in (0, 1, 2, 4)]
+    file_of(path, "attention/online" if source == Source() else "scores", 3).unlink()
+    view = MapView(open_run(path), "s0", source)
+    assert np.isnan(view[3]).all()
+    np.testing.assert_array_equal(np.asarray(view)[[0, 1, 2, 4]], shown[[0, 1, 2, 4]])
+    if source != Source():
+        assert view.limits() == (0.0, max(high for _, high in limits))

@@ -202,3 +202,15 @@ def test_the_map_as_stored_is_named_by_how_its_model_joins_the_rows(tmp_path: Pa
         view.set(Source(row="head 1"))
     view.set(Source(Normalizer("softmax")))
     assert view.source_label.endswith("mean of 3 rows")
+
+
+def test_a_map_that_is_not_the_normaliser_of_its_scores_is_named_by_what_it_is(tmp_path: Path) -> None:
+    path, words = tmp_path / "other.asmil", "Nyström attention of CLS"
+    with RunWriter.create(path, replace(header(1, 2, 3, 0, True), map_words=words)) as writer:
+        writer.write(record(0, 1, 2, 9, True))
+    view = MapView(open_run(path), "s0")
+    assert view.source_label == f"{words}, mean of 2 rows, as stored"
+    view.set(Source(branch="anchor"))
+    assert view.source_label == "anchor NSF T=1 offset=0, mean of 2 rows, as stored"
+    view.set(Source(Normalizer("softmax")))
+    assert view.source_label == "softmax T=1, mean of 2 rows"

@@ -120,6 +120,8 @@ class AttentionMIL(nn.Module):
     """False where there is no score to steady: no anchor, entropy or ensembling then."""
     row_join: ClassVar[str] = "mean"
     """How the K rows become one map, in words."""
+    map_words: ClassVar[str] = ""
+    """What the map as stored is, where it is not the normaliser of the scores."""
     source: ClassVar[str] = ""
     """The paper the method is from."""
     paper: ClassVar[Mapping[str, Any]] = {}

@@ -52,6 +52,7 @@ def lay_out(path: Path, header: RunHeader) -> None:
         "class_names": list(header.class_names),
         "row_names": list(header.row_names),
         "row_join": header.row_join,
+        "map_words": header.map_words,
         "normalizer": header.normalizer.as_dict(),
         "anchor_normalizer": None if anchor is None else anchor.as_dict(),
         "planned_epochs": header.planned_epochs,

@@ -99,6 +99,11 @@ class Run:
         return "mean of the rows" if self.attrs["row_join"] == "mean" else str(self.attrs["row_join"])
 
     @property
+    def map_words(self) -> str:
+        """What the map as stored is by: the model's normaliser, or what else its method says."""
+        return str(self.attrs.get("map_words", "")) or self.normalizer.label
+
+    @property
     def scalar_names(self) -> tuple[str, ...]:
         """Names of the recorded scalars."""
         return tuple(self.attrs["scalar_names"])

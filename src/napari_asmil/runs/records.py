@@ -41,6 +41,8 @@ class RunHeader:
         D, length of a bag vector.
     row_join : str
         How the rows become the map as stored: "mean", or in words.
+    map_words : str
+        What the map as stored is, where it is not the normaliser of the scores.
     planned_epochs : int
         Epochs after the initialisation; arrays hold one row more.
     bag_hashes, labels, splits : mapping
@@ -60,6 +62,7 @@ class RunHeader:
     normalizer: Normalizer = field(default_factory=Normalizer)
     anchor_normalizer: Normalizer | None = None
     row_join: str = "mean"
+    map_words: str = ""
     seed: int = 0
     device: str = "cpu"
     bag_hashes: Mapping[str, str] = field(default_factory=dict)

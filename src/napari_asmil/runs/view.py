@@ -58,6 +58,8 @@ def sources(run: Run, slide_id: str) -> tuple[list[Source], list[str]]:
 class MapView:
     """Array-like (epoch, y, x), float32, NaN where there is no tile; reads one epoch's row on access.
 
+    Indexed, an epoch that a damaged run has lost is NaN everywhere; `image` and `probabilities` say why.
+
     Its length is the number of committed epochs as of the last `refresh`.
 
     Raises
@@ -152,7 +154,7 @@ class MapView:
         if self.transform.limits is not None:
             return self.transform.limits
         epochs = range(self._n_epochs) if epoch is None else [epoch]
-        ranges = [self._range(e) for e in epochs]
+        ranges = [r for e in epochs if np.isfinite(r := self._range(e)).all()] or [(0.0, 1.0)]
         low, high = min(r[0] for r in ranges), max(r[1] for r in ranges)
         low = max(low, LEAST_DECADE) if self.transform_name == "log10" else 0.0
         return (low, high) if high > low else (low - 0.5, low + 0.5)
@@ -172,31 +174,43 @@ class MapView:
             return f"{self.source.normalizer.label}, {row}"
         if rows > 1:
             row = self.run.row_join.replace("the rows", f"{rows} rows")
-        own = self.run.anchor_normalizer if self.source.branch == "anchor" else self.run.normalizer
-        return f"{'anchor ' if self.source.branch == 'anchor' else ''}{own.label if own else ''}, {row}, as stored"
+        own = self.run.anchor_normalizer if self.source.branch == "anchor" else None
+        return f"{self.run.map_words if own is None else f'anchor {own.label}'}, {row}, as stored"
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
         epochs, within = _split(key)
         if isinstance(epochs, slice):
             chosen = range(*epochs.indices(self._n_epochs))
-            stack = [self.image(e)[within] for e in chosen]
+            stack = [self._drawn(e)[within] for e in chosen]
             return np.stack(stack) if stack else np.empty((0, *self.raster.shape), np.float32)[(slice(None), *within)]
         epoch = int(epochs)
         epoch += self._n_epochs if epoch < 0 else 0
         if not 0 <= epoch < self._n_epochs:
             raise IndexError(f"epoch {epoch} of {self._n_epochs} committed")
-        return np.asarray(self.image(epoch)[within])
+        return np.asarray(self._drawn(epoch)[within])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.asarray(self[:], dtype=dtype)
 
+    def _drawn(self, epoch: int) -> NDArray[np.float32]:
+        """The image, empty where a damaged run has lost it: a window goes on, and its legend says why."""
+        try:
+            return self.image(epoch)
+        except InputError:
+            return np.full(self.raster.shape, np.nan, dtype=np.float32)
+
     def _range(self, epoch: int) -> tuple[float, float]:
         if epoch not in self._ranges:
-            shown = self.transform.values(
-                self._extremes(epoch) if self.source == Source() else self.probabilities(epoch)
-            )
+            p = self._extremes(epoch) if self.source == Source() else self._derived(epoch)
+            shown = self.transform.values(p)
             self._ranges[epoch] = (float(shown.min()), float(shown.max()))
         return self._ranges[epoch]
+
+    def _derived(self, epoch: int) -> NDArray[np.float64]:
+        try:
+            return self.probabilities(epoch)
+        except InputError:
+            return np.full(self.slide.n_tiles, np.nan)
 
     def _extremes(self, epoch: int) -> NDArray[np.float64]:
         """A stand-in for the map as stored with its least and greatest probability, from the recorded scalars."""

@@ -85,6 +85,7 @@ def run_header(
         bag_size=state.model.bag_size,
         normalizer=recipe.normalizer,
         row_join=state.model.row_join,
+        map_words=state.model.map_words,
         anchor_normalizer=None if recipe.anchor is None else recipe.anchor.normalizer,
         seed=recipe.seed,
         device=str(device),

@@ -206,8 +206,8 @@ def _normalizer_titles(run: Run, offered: list[Source]) -> list[tuple[str, objec
     titles: dict[str, str] = {}
     for source in offered:
         kind = _kind(source)
-        own = run.anchor_normalizer if kind == ANCHOR else run.normalizer
-        titles[kind] = TITLES.get(kind) or f"{kind} ({own.label if own else ''})"
+        own = run.anchor_normalizer if kind == ANCHOR else None
+        titles[kind] = TITLES.get(kind) or f"{kind} ({run.map_words if own is None else own.label})"
     return [(title, kind) for kind, title in titles.items()]
 
 
