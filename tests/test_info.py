@@ -31,7 +31,7 @@ def test_a_bag_and_a_folder_of_bags_are_described(tmp_path):
     assert "2 tiles x 3 features" in said(tmp_path / "s.h5")
     assert "256 px = 512 level-0 px" in said(tmp_path / "s.h5")
     assert "256 px at 0.5 µm per px" in said(tmp_path / "s.h5")
-    assert "folder of 1 bags of 2 to 2 tiles x 3 features" in said(tmp_path)
+    assert "folder of 1 bag of 2 tiles x 3 features" in said(tmp_path)
 
 
 def test_an_annotation_file_is_described_with_what_counts_as_tumour(tmp_path):

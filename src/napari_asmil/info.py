@@ -8,7 +8,7 @@ from pathlib import Path
 from napari_asmil import bags, slides
 from napari_asmil.annotations import read_annotations
 from napari_asmil.annotations import sniff as is_annotation
-from napari_asmil.bags.cohort import ID_COLUMNS, read_table
+from napari_asmil.bags.label_table import ID_COLUMNS, read_table
 from napari_asmil.errors import InputError
 from napari_asmil.runs import open_run
 

@@ -222,7 +222,7 @@ def test_coordinates_between_pixels_are_refused(trident):
 
 def test_tiles_on_top_of_each_other_are_mentioned(trident):
     assert any(
-        "1 tiles lie exactly" in line
+        "1 tile lies exactly" in line
         for line in read_bag(trident(coords=np.array([[0, 0], [0, 0], [9, 9]]))).describe()
     )
 

@@ -131,8 +131,10 @@ def test_missing_folders_and_tables_are_refused(folder, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"no feature file \(\*\.h5\)"):
         read_cohort(tmp_path / "empty")
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match=r"gone\.csv: There is no such table"):
         read_cohort(folder, tmp_path / "gone.csv")
+    with pytest.raises(InputError, match="There is no such table"):
+        read_cohort(folder, tmp_path)
 
 
 def test_one_class_cannot_be_trained_on(make_bag):
@@ -146,9 +148,9 @@ def test_one_class_cannot_be_trained_on(make_bag):
 
 def test_bags_of_another_encoder_or_length_are_named(make_bag):
     usual = [make_bag(f"s{index}") for index in range(3)]
-    with pytest.raises(InputError, match=r"another features per tile than the others \(4\) in slide odd \(9\)"):
+    with pytest.raises(InputError, match="same number of features a tile: 4 in most, 9 in slide odd"):
         cohort_of(*usual, make_bag("odd", dim=9)).check()
-    with pytest.raises(InputError, match=r"another encoder than the others \(colour\) in slide odd \(uni\)"):
+    with pytest.raises(InputError, match="same encoder: colour in most, uni in slide odd"):
         cohort_of(*usual, make_bag("odd", encoder="uni")).check()
     cohort_of(*usual, make_bag("odd", encoder="")).check()
 
@@ -157,7 +159,7 @@ def test_tiles_of_another_scale_are_mentioned_but_not_refused(make_bag):
     cohort = cohort_of(make_bag("s0"), make_bag("s1", mpp=0.25))
     cohort.check()
     assert any("0.25 to 0.5 µm per px" in line for line in cohort.describe())
-    assert cohort_of(make_bag("s0"), make_bag("s1", mpp=0.51)).warnings() == []
+    assert not any("scale" in line for line in cohort_of(make_bag("s0"), make_bag("s1", mpp=0.51)).warnings())
 
 
 def test_a_patient_in_two_splits_is_refused_by_name(make_bag):

@@ -182,7 +182,7 @@ def test_durations_are_said_as_people_say_them(seconds: float, words: str) -> No
 
 
 def test_bags_are_described_once_they_are_read(ready: TrainDock) -> None:
-    assert "10 bags of 36 to 36 tiles" in ready.cohort_words.text()
+    assert "10 bags of 36 tiles" in ready.cohort_words.text()
     assert "test: normal (2), tumour (2)" in ready.cohort_words.text()
     assert ready.controller.cohort is not None
 

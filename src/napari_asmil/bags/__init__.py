@@ -10,7 +10,8 @@ from pathlib import Path
 
 from napari_asmil.bags import trident
 from napari_asmil.bags.bag import Bag, in_memory_bag
-from napari_asmil.bags.cohort import Cohort, read_cohort
+from napari_asmil.bags.cohort import Cohort
+from napari_asmil.bags.label_table import read_cohort
 from napari_asmil.bags.trident import write_bag
 from napari_asmil.errors import InputError
 

@@ -15,12 +15,13 @@ from napari_asmil.cache import ArrayCache
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
 from napari_asmil.slides import open_slide
+from napari_asmil.words import counted
 
 FEATURE_CACHE = ArrayCache(2**30)
 """Features read from files, of all bags."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bag:
     """The M tiles of one slide as feature vectors, in one fixed order for ever.
 
@@ -84,12 +85,20 @@ class Bag:
         if self.slide_size is not None:
             self.check_inside(self.slide_size)
 
+    def __repr__(self) -> str:
+        return f"Bag({self.slide_id}, {counted(self.n_tiles, 'tile')} x {self.n_features} features)"
+
     @property
     def tile_mpp(self) -> float | None:
         """Micrometres per px of the tiles as the encoder saw them; None when unknown."""
         if self.mpp is None or self.tiles is None or self.tile_px is None:
             return None
         return self.mpp * self.tiles.size / self.tile_px
+
+    @cached_property
+    def n_twice(self) -> int:
+        """How many tiles lie exactly on another one."""
+        return 0 if self.tiles is None else self.n_tiles - len(np.unique(self.tiles.xy, axis=0))
 
     def features(self) -> NDArray[np.float32]:
         """The feature vectors, float32 (M, D), read-only; read when first asked for and kept while there is room.
@@ -157,7 +166,7 @@ class Bag:
 
     def describe(self) -> list[str]:
         """Lines for `info`: what the bag holds and what was derived."""
-        lines = [f"bag of slide {self.slide_id}: {self.n_tiles} tiles x {self.n_features} features"]
+        lines = [f"bag of slide {self.slide_id}: {counted(self.n_tiles, 'tile')} x {self.n_features} features"]
         lines.append(f"encoder: {self.encoder or 'unknown'}")
         if self.tiles is None:
             lines.append("tiles: the file does not say where they lie")
@@ -165,6 +174,8 @@ class Bag:
         if self.tile_mpp is not None:
             lines.append(f"tiles as the encoder saw them: {self.tile_px} px at {self.tile_mpp:.4g} µm per px")
         lines += self.derivation
+        if self.n_twice:
+            lines.append(f"{counted(self.n_twice, 'tile lies', 'tiles lie')} exactly on another one")
         if self.tile_labels is not None:
             lines.append(f"tile labels: {int((self.tile_labels >= 0.5).sum())} tiles are at least half tumour")
         if self.slide_path is not None:

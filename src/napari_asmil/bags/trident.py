@@ -68,9 +68,6 @@ def read(path: Path) -> Bag:
         paths[name] = _beside(own.get(name), path)
         if own.get(name) and paths[name] is None:
             notes.append(f"{name} {own[name]} is not there")
-    twice = len(xy) - len(np.unique(xy, axis=0))
-    if twice:
-        notes.append(f"{twice} tiles lie exactly on another one")
     return Bag(
         slide_id=path.stem,
         n_tiles=shape[0],

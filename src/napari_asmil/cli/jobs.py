@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +41,12 @@ def follow(make_events: Callable[[threading.Event], Iterator[Event]], title: str
     finally:
         signal.signal(signal.SIGINT, before)
     raise InputError("The job ended without saying so.")
+
+
+def say(lines: Iterable[str]) -> None:
+    """Write lines for a person to stderr."""
+    for line in lines:
+        screen.print(line, markup=False, soft_wrap=True)
 
 
 def finish(done: Finished) -> None:

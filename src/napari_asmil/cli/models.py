@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from napari_asmil.cli.jobs import Device, Out, finish, follow
+from napari_asmil.cli.jobs import Device, Out, finish, follow, say
 from napari_asmil.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from threading import Event
+
     from napari_asmil.bags import Cohort
+    from napari_asmil.events import Event as JobEvent
     from napari_asmil.training import Recipe
 
 
@@ -25,6 +29,7 @@ def train(
     preset: Annotated[str, typer.Option(help="Settings of the training.")] = "stable",
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
     seed: Annotated[int, typer.Option(help="Of the initialisation, the order of the slides and the folds.")] = 0,
+    subset: Annotated[bool, typer.Option("--subset", help="Leave out bags that --labels has no row for.")] = False,
     folds: Annotated[int, typer.Option(help="Cross-validate over so many folds, to the last epoch of each.")] = 0,
     floors: Annotated[bool, typer.Option(help="With --folds: what trivial methods reach on the same folds.")] = True,
     device: Device = "auto",
@@ -34,27 +39,32 @@ def train(
     from napari_asmil.training import preset as make_recipe
     from napari_asmil.training.crossval import cross_validate
 
-    cohort = read_cohort(features, labels, label=label, splits=splits)
+    cohort = read_cohort(features, labels, label=label, splits=splits, subset=subset)
     changes = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
     recipes = {name: make_recipe(preset, name, **changes) for name in method or ["asmil"]}
     if not folds:
         for name, recipe in recipes.items():
             _train_one(cohort, recipe, out if len(recipes) == 1 else out / f"{name}.asmil", device)
         return
-    done = follow(
-        lambda stop: cross_validate(
-            cohort, recipes, out, n_folds=folds, seed=seed, floors=floors, device=device, stop=stop
-        ),
-        "train",
-    )
-    finish(done)
+
+    def start(stop: Event) -> Iterator[JobEvent]:
+        events = cross_validate(cohort, recipes, out, n_folds=folds, seed=seed, floors=floors, device=device, stop=stop)
+        say([f"{folds} folds of {cohort.counts(cohort.bags)}", *cohort.warnings()])
+        return events
+
+    finish(follow(start, "train"))
     typer.echo((out / "report.txt").read_text(encoding="utf-8"))
 
 
 def _train_one(cohort: Cohort, recipe: Recipe, path: Path, device: str) -> None:
     from napari_asmil.training import fit
 
-    finish(follow(lambda stop: fit(cohort, recipe, path, device=device, stop=stop), f"train {recipe.label}"))
+    def start(stop: Event) -> Iterator[JobEvent]:
+        events = fit(cohort, recipe, path, device=device, stop=stop)
+        say(cohort.describe())
+        return events
+
+    finish(follow(start, "train"))
 
 
 def attend(
