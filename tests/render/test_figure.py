@@ -11,10 +11,12 @@ import pytest
 from PIL import Image
 
 from napari_asmil.analysis import dynamics, localisation
+from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
-from napari_asmil.render import figure
+from napari_asmil.render import export_tiles, figure, film, overlay_image
 from napari_asmil.render.colormaps import lookup_table
 from napari_asmil.render.course import Course
+from napari_asmil.render.facts import map_text
 from napari_asmil.render.plot import round_up, style
 from napari_asmil.runs.view import MapView
 
@@ -38,7 +40,7 @@ def text_of(path: Path) -> dict[str, str]:
 
 def test_its_numbers_are_those_of_the_recorded_maps(tmp_path: Path, views: list[MapView]) -> None:
     said = text_of(figure(tmp_path / "f.png", [v.run for v in views], "s0"))
-    moving, still = json.loads(said["numbers"])
+    moving, still, blind = json.loads(said["numbers"])
     maps = [np.exp(views[0].run.attention(e, "s0").astype(float)) for e in range(7)]
     maps = [p / p.sum() for p in maps]
     mean = np.mean([dynamics.jsd(a, b) for a, b in pairwise(maps)])
@@ -50,6 +52,44 @@ def test_its_numbers_are_those_of_the_recorded_maps(tmp_path: Path, views: list[
     assert moving["verdict"] == ""
     assert still["JSD mean (bits)"] == "0"
     assert still["verdict"] == "flat"
+    assert blind["method"] == "blind: all tiles alike"
+    alike = np.full(M, 1 / M)
+    assert blind["tumour mass"] == blind["top-k recall"] == f"{localisation.tumour_mass(alike, truth):.3f}"
+    assert blind["tile AUC"] == f"{localisation.tile_auc(alike, truth):.3f}"
+    assert blind["top 1 % mass"] == f"{float(dynamics.top_mass(alike)):.3f}"
+    assert (blind["effective / M"], blind["norm. entropy"], blind["JSD mean (bits)"]) == ("100 %", "1.000", "0")
+
+
+def test_a_column_of_verdicts_is_there_only_where_one_is_passed(tmp_path: Path, views: list[MapView]) -> None:
+    said = text_of(figure(tmp_path / "f.png", [views[0].run], "s0"))
+    assert all("verdict" not in row for row in json.loads(said["numbers"]))
+
+
+def test_remarks_stand_on_the_page_and_in_the_file(tmp_path: Path, views: list[MapView]) -> None:
+    paths = [figure(tmp_path / f"{n}.png", [views[0].run], "s0", remarks=["One sentence."] * n) for n in (0, 2)]
+    assert text_of(paths[1])["remarks"] == "One sentence. One sentence."
+    with Image.open(paths[0]) as bare, Image.open(paths[1]) as remarked:
+        assert remarked.height > bare.height
+
+
+def test_a_map_that_is_not_a_number_is_refused(tmp_path: Path, make_view) -> None:
+    view = make_view([flat(M), np.where(np.arange(M) < 2, np.nan, flat(M)).astype(np.float32)])
+    for draw in (
+        lambda: figure(tmp_path / "f.png", [view.run], "s0", limits=(0.0, 1.0)),
+        lambda: overlay_image(view, 1),
+        lambda: film(tmp_path / "f.gif", [view]),
+        lambda: export_tiles(tmp_path / "f.geojson", view, 1),
+    ):
+        with pytest.raises(InputError, match=rf"map of epoch 1 is not a number \(NaN\) on {M} of {M} tiles"):
+            draw()
+    assert not list(tmp_path.glob("f.*"))
+
+
+def test_an_anchors_normaliser_is_not_taken_for_that_of_the_map(make_view) -> None:
+    view = make_view([flat(M)])
+    assert map_text(view) == "softmax T=1, one row, as stored"
+    view.run.attrs["anchor_normalizer"] = Normalizer("nsf").as_dict()
+    assert map_text(view) == "softmax T=1, one row, as stored; anchor by NSF T=1 offset=0"
 
 
 def test_it_names_every_run_the_epochs_the_scale_and_the_files(tmp_path: Path, views, contours) -> None:
@@ -81,7 +121,7 @@ def test_all_maps_have_one_scale(tmp_path: Path, make_view) -> None:
 
 def test_tile_truth_is_left_out_where_there_is_none(tmp_path: Path, make_view) -> None:
     said = text_of(figure(tmp_path / "f.png", [make_view([uneven(0, M)]).run], "s0"))
-    (row,) = json.loads(said["numbers"])
+    row, _ = json.loads(said["numbers"])
     assert "tile AUC" not in row
     assert row["JSD mean (bits)"] == "–"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ from PIL import Image
 from napari_asmil.analysis.dynamics import effective_tiles, jsd
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
-from napari_asmil.render import export_overlay, overlay_image
+from napari_asmil.render import export_overlay, export_tiles, overlay_image
 from napari_asmil.render.colormaps import lookup_table
+from napari_asmil.render.facts import epoch_name
 from napari_asmil.render.overlay import draw_legend
 from napari_asmil.runs.view import Source
 
@@ -97,7 +99,7 @@ def test_the_file_says_in_its_text_all_that_the_legend_says_and_where_each_pixel
 def test_jsd_never_stands_without_a_measure_of_concentration(make_view) -> None:
     said = overlay_image(make_view([flat(M), uneven(1, M)]), 1).info
     assert {"JSD", "effective tiles", "normalised entropy"} <= set(said)
-    assert overlay_image(make_view([flat(M)], name="short"), 0).info["JSD"] == "not defined at epoch 0"
+    assert overlay_image(make_view([flat(M)], name="short"), 0).info["JSD"] == "none: there is no epoch before"
 
 
 @pytest.mark.parametrize(("row", "word"), [(flat(M), "FLAT MAP"), (collapsed(3, M), "COLLAPSED MAP")])
@@ -201,9 +203,21 @@ def test_contours_and_their_holes_lie_half_a_pixel_off_the_layers_as_their_corne
     assert all(abs(line.mean() - (round(line.mean() + 0.5) - 0.5)) < 0.4 for line in lines)
 
 
-def test_what_a_run_notes_of_itself_is_on_the_legend_and_in_the_file(make_view) -> None:
-    plain, noted = make_view([flat(M)], name="plain"), make_view([flat(M)], name="noted", notes="simulated embeddings")
-    assert overlay_image(noted, 0).info["note"] == "simulated embeddings"
-    facts = overlay_image(plain, 0).info
+def test_where_features_are_from_stands_under_the_slide_and_what_else_a_run_notes_at_the_end(make_view) -> None:
+    notes = "features: simulated embeddings; scale not compared"
+    plain, noted = make_view([flat(M)], name="plain"), make_view([flat(M)], name="noted", notes=notes)
+    said, facts = overlay_image(noted, 0).info, overlay_image(plain, 0).info
+    assert (said["features"], said["note"]) == ("features: simulated embeddings", notes)
     args = (lookup_table("viridis"), (0.0, 1.0), 1.0, 1.0, 0.5, 14)
-    assert draw_legend(facts | {"note": "simulated"}, *args).height > draw_legend(facts, *args).height
+    for more in ({"features": said["features"]}, {"note": notes}):
+        assert draw_legend(facts | more, *args).height > draw_legend(facts, *args).height
+
+
+def test_the_one_epoch_of_an_applied_model_has_one_name_everywhere(tmp_path: Path, make_view) -> None:
+    view = make_view([uneven(0, M)])
+    assert overlay_image(view, 0).info["limits"].endswith(", of its one epoch")
+    assert epoch_name(view, 0) == "epoch 0"
+    view.run.attrs["applied"] = "epoch 3 of fold0"
+    assert epoch_name(view, 0) == overlay_image(view, 0).info["epoch"] == "epoch 3 of fold0"
+    tiles = json.loads(export_tiles(tmp_path / "t.geojson", view, 0).read_text())["features"]
+    assert all("run epoch 3 of fold0, softmax" in name for name in tiles[0]["properties"]["measurements"])

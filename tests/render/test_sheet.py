@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -59,6 +60,22 @@ def test_both_ends_of_a_colour_bar_are_its_limits_and_its_lower_half_is_what_sho
     pixels = np.asarray(page.picture)[..., 0].astype(int)
     np.testing.assert_allclose(pixels[14, 11:265], np.arange(1, 255), atol=1)
     np.testing.assert_allclose(pixels[26, 11:265], 127.5 + np.arange(1, 255) / 2, atol=1)
+
+
+@pytest.mark.parametrize("width", [80, 120, 240])
+@pytest.mark.parametrize(("low", "high"), [(0.0, 1.11), (-0.494, 1.11), (0.98, 1.02)])
+def test_numbers_under_a_narrow_colour_bar_do_not_touch(width: int, low: float, high: float) -> None:
+    written: list[tuple[float, float]] = []
+
+    class Page(Sheet):
+        def text(self, x: float, y: float, text: str, size: int, **given: str) -> None:
+            left = x - text_width(text, size) * {"la": 0, "ma": 0.5, "ra": 1}[given["anchor"]]
+            written.append((left, left + text_width(text, size)))
+
+    table = np.zeros((256, 3), np.uint8)
+    Page(300, 60).colour_bar(10, 10, width, table, (low, high), 1.0, 14)
+    spans = sorted(written)
+    assert all(after[0] > before[1] for before, after in pairwise(spans))
 
 
 @pytest.mark.parametrize("text", ["a few words that need some lines", "x" * 200, "", "short " + "y" * 99 + " end"])

@@ -34,6 +34,7 @@ def export(
     """Write what a run saw on a slide as an annotated picture, a film or QuPath tiles."""
     from napari_asmil.annotations import read_annotations
     from napari_asmil.render import export_overlay, export_tiles, film
+    from napari_asmil.render.facts import epoch_name
     from napari_asmil.runs import MapView, open_run
     from napari_asmil.slides import open_slide
 
@@ -50,12 +51,12 @@ def export(
     drawn, annotated = view.slide.slide_path, view.slide.contours_path
     tissue = open_slide(drawn) if drawn is not None and drawn.is_file() else None
     contours = read_annotations(annotated) if annotated is not None and annotated.is_file() else None
-    shown = f"epoch {at}"
+    shown = epoch_name(view, at)
     if kind == ".geojson":
         export_tiles(out, view, at, bounds=(0, 0) if tissue is None else tissue.bounds)
     elif kind == ".gif":
         film(out, [view], slide=tissue, contours=contours, **_given(panel_px=max_px))
-        shown = f"epochs 0 to {at}"
+        shown = f"epochs 0 to {at}" if at else shown
     else:
         each = "epoch" if limits == "epoch" else None
         export_overlay(out, view, at, slide=tissue, contours=contours, limits=each, **_given(max_px=max_px))

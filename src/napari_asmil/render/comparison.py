@@ -99,7 +99,7 @@ class Comparison:
     def words(self) -> list[str]:
         """Limits, colours, files, and what the runs note."""
         given = [limits_text(self.limits, self.why), colour_text(self.colormap, self.opacity)]
-        notes = {shorten(note(view), NOTE_LENGTH, placeholder=" …") for view in self.views} - {""}
+        notes = {shorten(note(v).partition("; ")[2], NOTE_LENGTH, placeholder=" …") for v in self.views} - {""}
         return [*given, *(f"{name}: {file}" for name, file in self.files.items()), *sorted(notes)]
 
     def draw_scales(self, sheet: Sheet, box: tuple[float, float, float], bar: int, size: int) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.analysis import dynamics, localisation
-from napari_asmil.render.facts import share
+from napari_asmil.render.facts import share, whole_map
 
 if TYPE_CHECKING:
     from napari_asmil.runs.view import MapView
@@ -28,7 +28,7 @@ class Course:
         """All committed epochs of a view."""
         numbers, before = [], None
         for epoch in range(len(view)):
-            p = view.probabilities(epoch)
+            p = whole_map(view, epoch)
             moved = np.nan if before is None else float(dynamics.jsd(before, p))
             numbers.append((moved, float(dynamics.effective_tiles(p)) / len(p), float(dynamics.normalized_entropy(p))))
             before = p
@@ -54,7 +54,26 @@ def table_row(view: MapView, course: Course, epoch: int) -> dict[str, str]:
             "tumour mass": _number(localisation.tumour_mass(p, truth)),
             "Dice": _number(localisation.dice(p, truth)),
         }
-    return row | {"verdict": dynamics.verdict(p)}
+    word = dynamics.verdict(p)
+    return row | ({"verdict": word} if word else {})
+
+
+def blind_row(view: MapView) -> dict[str, str]:
+    """The numbers of a map that looks at all tiles alike, as `table_row`: what any map has to beat."""
+    tiles = view.slide.n_tiles
+    row = {
+        "method": "blind: all tiles alike",
+        "JSD mean (bits)": "0",
+        "norm. entropy": "1.000",
+        "effective / M": "100 %",
+        "top 1 % mass": f"{max(1, round(0.01 * tiles)) / tiles:.3f}",
+    }
+    if view.slide.tile_labels is None:
+        return row
+    tumour = float(localisation.is_tumour(view.slide.tile_labels).mean())
+    by_chance = "0.500" if 0 < tumour < 1 else "–"
+    top = f"{tumour:.3f}" if tumour > 0 else "–"
+    return row | {"tile AUC": by_chance, "top-k recall": top, "tumour mass": f"{tumour:.3f}", "Dice": "–"}
 
 
 def _number(value: float) -> str:

@@ -31,7 +31,7 @@ def chosen_limits(view: MapView, epoch: int, limits: Limits | str | None) -> tup
     if view.transform.limits is not None and limits in (None, "epoch"):
         return view.transform.limits, "the whole range of this transform"
     if limits is None:
-        return view.limits(), f"locked over epochs 0–{len(view) - 1}"
+        return view.limits(), f"locked over epochs 0–{len(view) - 1}" if len(view) > 1 else "of its one epoch"
     if limits == "epoch":
         return view.limits(epoch), "of this epoch alone"
     if isinstance(limits, str) or not (np.isfinite(limits).all() and limits[0] < limits[1]):
@@ -109,8 +109,26 @@ def note(view: MapView) -> str:
     return str(view.run.attrs.get("notes", ""))
 
 
+def origin(view: MapView) -> str:
+    """Where the features are from, which is what a run notes of itself first, or ""."""
+    return note(view).partition("; ")[0]
+
+
+def map_text(view: MapView) -> str:
+    """What the map is by, and its anchor, whose normaliser is another, by."""
+    own = view.run.anchor_normalizer
+    return view.source_label + (
+        f"; anchor by {own.label}" if own is not None and view.source.branch == "online" else ""
+    )
+
+
+def epoch_name(view: MapView, epoch: int) -> str:
+    """An epoch in the words of console, pictures and files: where a model was applied, the one it was trained to."""
+    return view.run.applied or f"epoch {epoch}"
+
+
 def epoch_text(view: MapView, epoch: int) -> str:
-    """An epoch in words."""
+    """As `epoch_name`, with how many there are."""
     if view.run.applied:
         return view.run.applied
     return f"{epoch} of {view.run.planned_epochs}" + (" (the initialisation)" if epoch == 0 else "")
@@ -119,8 +137,30 @@ def epoch_text(view: MapView, epoch: int) -> str:
 def jsd_text(view: MapView, epoch: int, p: NDArray[np.float64]) -> str:
     """JSD to the epoch before, in words."""
     if epoch == 0:
-        return "not defined at epoch 0"
-    return f"{float(dynamics.jsd(view.probabilities(epoch - 1), p)):.3g} bits to epoch {epoch - 1}"
+        return "none: there is no epoch before"
+    try:
+        before = whole_map(view, epoch - 1)
+    except InputError:
+        return f"unknown: the map of epoch {epoch - 1} is not there to compare with"
+    return f"{float(dynamics.jsd(before, p)):.3g} bits to epoch {epoch - 1}"
+
+
+def whole_map(view: MapView, epoch: int) -> NDArray[np.float64]:
+    """Probabilities (M,) of a committed epoch.
+
+    Raises
+    ------
+    InputError
+        When the run does not hold them any more, or they are no numbers.
+    """
+    p = view.probabilities(epoch)
+    if not np.isfinite(p).all():
+        raise InputError(
+            f"The map of epoch {epoch} is not a number (NaN) on {int((~np.isfinite(p)).sum())} of {len(p)} tiles.",
+            remedy="The training went astray there: look at an earlier epoch.",
+            path=view.run.path,
+        )
+    return p
 
 
 def facts_of(view: MapView, epoch: int, p: NDArray[np.float64]) -> dict[str, str]:
@@ -129,11 +169,13 @@ def facts_of(view: MapView, epoch: int, p: NDArray[np.float64]) -> dict[str, str
     microns = f" ({side * view.slide.mpp:.4g} µm)" if view.slide.mpp else ""
     return {
         "slide": shown_slide(view),
+        "features": origin(view),
         **_classes(view, epoch),
         "run": view.run.name,
         "method": view.run.label,
         "epoch": epoch_text(view, epoch),
         "normaliser": view.source_label,
+        **_anchor(view),
         "shown": shown_text(view),
         "tiles": f"{view.slide.n_tiles} of {side:g} level-0 px{microns}",
         "effective tiles": concentration(p),
@@ -151,6 +193,12 @@ def files_of(slide: Slide | None, contours: Contours | None) -> dict[str, str]:
     if contours is not None:
         drawn = f"{len(contours.polygons)}" + (f" from {contours.path.name}" if contours.path else "")
     return {"slide file": "none" if slide is None else slide.path.name, "contours": drawn}
+
+
+def _anchor(view: MapView) -> dict[str, str]:
+    """The anchor's normaliser, which is not that of the model's own map."""
+    own = view.run.anchor_normalizer
+    return {} if own is None else {"anchor": f"by {own.label}"}
 
 
 def _classes(view: MapView, epoch: int) -> dict[str, str]:

@@ -17,8 +17,20 @@ from napari_asmil.errors import InputError
 from napari_asmil.files import json_text
 from napari_asmil.render.comparison import Comparison
 from napari_asmil.render.compositor import Limits
-from napari_asmil.render.course import Course, table_row
-from napari_asmil.render.facts import SOFTWARE, caution, colour_text, limits_text, note, share, shown_slide, shown_text
+from napari_asmil.render.course import Course, blind_row, table_row
+from napari_asmil.render.facts import (
+    SOFTWARE,
+    caution,
+    colour_text,
+    limits_text,
+    map_text,
+    note,
+    origin,
+    share,
+    shown_slide,
+    shown_text,
+    whole_map,
+)
 from napari_asmil.render.files import write_png
 from napari_asmil.render.plot import Axes, draw_plot, round_up, sample
 from napari_asmil.render.sheet import SOFT, WARNING, Sheet, line_height, table_edges
@@ -48,6 +60,7 @@ def figure(
     colormap: str = "viridis",
     opacity: float = 0.6,
     panel_px: int = 300,
+    remarks: Sequence[str] = (),
 ) -> Path:
     """Write a PNG page of one slide: a row of maps for each run, curves of all runs, and their numbers.
 
@@ -73,6 +86,8 @@ def figure(
         Colour limits; by default locked over all runs and epochs.
     panel_px : int
         Longer side of a map, px.
+    remarks : sequence of str
+        Paragraphs under the table: what these numbers of one slide do not say.
 
     Returns
     -------
@@ -89,7 +104,7 @@ def figure(
     views = [MapView(run, slide_id, source, transform) for run in runs]
     maps = Comparison.of(views, slide, contours, panel_px, limits, colormap, opacity)
     has_ground = slide is not None or contours is not None
-    page = _Page(maps, maps.epochs(epochs, COLUMNS), [Course.of(view) for view in views], int(has_ground))
+    page = _Page(maps, maps.epochs(epochs, COLUMNS), [Course.of(view) for view in views], int(has_ground), remarks)
     write_png(Path(path), page.draw(), page.facts())
     return Path(path)
 
@@ -102,13 +117,17 @@ class _Page:
     epochs: Sequence[int]
     courses: Sequence[Course]
     ground: int
+    remarks: Sequence[str] = ()
     size: int = 15
     gap: int = 18
 
     @cached_property
     def numbers(self) -> list[dict[str, str]]:
-        """The rows of the table."""
-        return [table_row(v, c, self.epochs[-1]) for v, c in zip(self.maps.views, self.courses, strict=True)]
+        """The rows of the table: every run, and the blind map; a column of verdicts where there is one."""
+        rows = [table_row(v, c, self.epochs[-1]) for v, c in zip(self.maps.views, self.courses, strict=True)]
+        rows.append(blind_row(self.maps.views[0]))
+        names = dict.fromkeys(name for row in rows for name in row)
+        return [{name: row.get(name, "") for name in names} for row in rows]
 
     @cached_property
     def cell(self) -> tuple[int, int]:
@@ -135,6 +154,7 @@ class _Page:
             "caution": caution(view),
             "note": "; ".join(sorted({note(v) for v in self.maps.views} - {""})),
             "numbers": json_text(self.numbers),
+            "remarks": " ".join(self.remarks),
             **self.maps.files,
             "software": SOFTWARE,
         }
@@ -149,6 +169,8 @@ class _Page:
         y = self.maps.draw_scales(sheet, (self.gap, y, self.inner), bar, self.size) + self.gap
         y = self._plots(sheet, y) + self.gap
         y = self._table(sheet, y) + self.gap / 2
+        for remark in self.remarks:
+            y = sheet.paragraph(self.gap, y, self.inner, remark, self.size) + self.gap / 4
         y = sheet.paragraph(self.gap, y, self.inner, self._foot(), self.size - 1, fill=SOFT)
         return sheet.picture.crop((0, 0, sheet.picture.width, round(y + self.gap)))
 
@@ -158,6 +180,8 @@ class _Page:
     def _head(self, sheet: Sheet) -> float:
         view = self.maps.views[0]
         y = sheet.paragraph(self.gap, self.gap, self.inner, shown_slide(view), round(1.6 * self.size), bold=True)
+        for words in sorted({origin(v) for v in self.maps.views} - {""}):
+            y = sheet.paragraph(self.gap, y, self.inner, words, round(1.15 * self.size))
         heads = [*["without a map"][: self.ground], *(f"epoch {e}" for e in self.epochs)]
         for column, text in enumerate(heads):
             sheet.text(self._x(column), y + self.gap / 2, text, self.size, bold=True)
@@ -169,11 +193,11 @@ class _Page:
         inner = 12 * size
         below = sheet.paragraph(self.gap, top + 1.8 * size, inner, view.run.label, round(size * 1.15), bold=True)
         below = sheet.paragraph(self.gap, below, inner, f"run {view.run.name}", size)
-        below = sheet.paragraph(self.gap, below, inner, view.source_label, size, fill=SOFT)
+        below = sheet.paragraph(self.gap, below, inner, map_text(view), size, fill=SOFT)
         if self.ground:
             sheet.picture.paste(self.maps.scene.bare(), (self._x(0), top))
         for column, epoch in enumerate(self.epochs, start=self.ground):
-            p = view.probabilities(epoch)
+            p = whole_map(view, epoch)
             picture = self.maps.picture(index, p)
             sheet.picture.paste(picture, (self._x(column), top))
             self._words(sheet, self._x(column), top + picture.height + size / 4, index, epoch, p)
@@ -203,7 +227,7 @@ class _Page:
     def _table(self, sheet: Sheet, y: float) -> float:
         below = sheet.table(self.gap + 4 * self.size, y, self.numbers, self.size, warn="verdict")
         each = round(1.25 * self.size) + line_height(self.size) - self.size
-        for index in range(len(self.numbers)):
+        for index in range(len(self.maps.views)):
             middle = below - (len(self.numbers) - index - 0.5) * each
             sample(sheet, self.gap, middle, 3 * self.size, index, self.size)
         return below

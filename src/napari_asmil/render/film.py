@@ -15,7 +15,16 @@ from napari_asmil.errors import InputError
 from napari_asmil.files import complete
 from napari_asmil.render.comparison import Comparison
 from napari_asmil.render.compositor import Limits
-from napari_asmil.render.facts import SOFTWARE, concentration, epoch_text, jsd_text, shown_slide
+from napari_asmil.render.facts import (
+    SOFTWARE,
+    concentration,
+    epoch_text,
+    jsd_text,
+    map_text,
+    origin,
+    shown_slide,
+    whole_map,
+)
 from napari_asmil.render.files import check_ending
 from napari_asmil.render.sheet import INK, RULE, SOFT, WARNING, Sheet, line_height
 
@@ -132,8 +141,10 @@ class _Reel:
 
     def _head(self, sheet: Sheet, width: int, epoch: int) -> int:
         big, view, y = round(self.size * 1.4), self.maps.views[0], self.gap / 2
-        sheet.text(self.gap, y, f"epoch {epoch_text(view, epoch)}", big, bold=True)
-        sheet.text(self.gap, y + line_height(big), shown_slide(view), self.size, fill=SOFT)
+        title = epoch_text(view, epoch)
+        sheet.text(self.gap, y, title if view.run.applied else f"epoch {title}", big, bold=True)
+        said = " · ".join(word for word in (shown_slide(view), origin(view)) if word)
+        sheet.text(self.gap, y + line_height(big), said, self.size)
         y += line_height(big) + line_height(self.size) + 4
         done = (width - 2 * self.gap) * epoch / max(1, self.maps.last_epoch)
         sheet.pen.rectangle((self.gap, y, width - self.gap, y + 5), fill="#e6e6e6")
@@ -142,9 +153,9 @@ class _Reel:
 
     def _panel(self, sheet: Sheet, x: int, y: int, index: int, epoch: int) -> None:
         view, size, line = self.maps.views[index], self.size, line_height(self.size)
-        p = view.probabilities(epoch)
+        p = whole_map(view, epoch)
         sheet.text(x, y, view.run.label, round(size * 1.15), bold=True)
-        sheet.paragraph(x, y + 1.3 * line, self.column, f"{view.run.name}: {view.source_label}", size, fill=SOFT)
+        sheet.paragraph(x, y + 1.3 * line, self.column, f"{view.run.name}: {map_text(view)}", size, fill=SOFT)
         picture = self.maps.picture(index, p)
         sheet.picture.paste(picture, (x, y + 4 * line))
         y += 4 * line + picture.height + size // 3

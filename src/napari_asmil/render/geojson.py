@@ -12,7 +12,7 @@ import numpy as np
 from napari_asmil.analysis.display import TRANSFORMS
 from napari_asmil.errors import InputError
 from napari_asmil.files import complete, json_text
-from napari_asmil.render.facts import facts_of
+from napari_asmil.render.facts import epoch_name, facts_of, whole_map
 from napari_asmil.render.files import check_ending
 from napari_asmil.render.scene import tiles_of
 
@@ -53,7 +53,7 @@ def export_tiles(path: str | Path, view: MapView, epoch: int, *, bounds: tuple[i
     check_ending(Path(path), ".geojson")
     if not 0 <= epoch < len(view):
         raise InputError(f"Epoch {epoch} is not there; epochs 0 to {len(view) - 1} are.", path=view.run.path)
-    said = facts_of(view, epoch, view.probabilities(epoch))
+    said = facts_of(view, epoch, whole_map(view, epoch))
     facts = {name: text for name, text in said.items() if text and name not in ("shown", "caution")}
     with complete(Path(path)) as partial, partial.open("w", encoding="utf-8") as file:
         file.write(f'{{"type": "FeatureCollection", "napari_asmil": {json_text(facts)}, "features": [\n')
@@ -64,7 +64,7 @@ def export_tiles(path: str | Path, view: MapView, epoch: int, *, bounds: tuple[i
 
 def _features(view: MapView, epoch: int, bounds: tuple[int, int]) -> Iterator[dict[str, Any]]:
     tiles, p = tiles_of(view.slide), view.probabilities(epoch)
-    which = f"{view.run.name} epoch {epoch}, {view.source_label}"
+    which = f"{view.run.name} {epoch_name(view, epoch)}, {view.source_label}"
     columns = {f"{TRANSFORMS[n].label} ({TRANSFORMS[n].unit}): {which}": TRANSFORMS[n].values(p) for n in MEASURED}
     if view.slide.tile_labels is not None:
         columns["tumour share of the tile"] = np.asarray(view.slide.tile_labels, dtype=np.float64)

@@ -18,7 +18,7 @@ WIDTH = 26
 NOTE_LENGTH = 300
 """A longer note is cut on the legend; the text of the file has all of it."""
 
-_ABOVE = ("label", "prediction", "run", "epoch", "normaliser")
+_ABOVE = ("label", "prediction", "run", "epoch", "normaliser", "anchor")
 _NUMBERS = ("effective tiles", "normalised entropy", "JSD")
 _BELOW = ("tiles", "colour map", "slide file", "contours")
 
@@ -40,6 +40,7 @@ def draw_legend(
     inner = width - 2 * size
     sheet = Sheet(width, 150 * size)
     y = sheet.paragraph(x, gap, inner, facts["slide"], round(size * 1.3), bold=True)
+    y = sheet.paragraph(x, y, inner, facts["features"], size)
     y = sheet.paragraph(x, y, inner, facts["method"], round(size * 1.15), bold=True) + gap / 2
     y = _pairs(sheet, x, y, inner, {k: facts[k] for k in _ABOVE if k in facts}, size) + gap
     y = sheet.paragraph(x, y, inner, facts["shown"], size, bold=True) + size * 0.2
@@ -51,7 +52,8 @@ def draw_legend(
     y = sheet.scale_bar(x, y, inner * 0.6, step, mpp, size) + gap
     y = _pairs(sheet, x, y, inner, {k: facts[k] for k in _BELOW}, size)
     small = round(size * 0.85)
-    y = sheet.paragraph(x, y + gap / 2, inner, shorten(facts["note"], NOTE_LENGTH, placeholder=" …"), small, fill=SOFT)
+    further = shorten(facts["note"].partition("; ")[2], NOTE_LENGTH, placeholder=" …")
+    y = sheet.paragraph(x, y + gap / 2, inner, further, small, fill=SOFT)
     sheet.text(x, y, facts["software"], small, fill=SOFT)
     return sheet.picture.crop((0, 0, width, round(y + line_height(size) + gap / 2)))
 

@@ -112,7 +112,7 @@ class Sheet:
         self.pen.rectangle((x, y, x + width - 1, y + size - 1), outline=INK)
         ends = {low: "la", high: "ra"}
         reserved = [text_width(f"{v:.3g}", size) for v in limits]
-        for value in [*limits, *ticks(low, high)]:
+        for value in [*limits, *_apart(low, high, width / size)]:
             at = x + (value - low) / (high - low) * (width - 1)
             half = text_width(f"{value:.3g}", size) / 2 + size / 2
             if value not in ends and not x + reserved[0] + half < at < x + width - reserved[1] - half:
@@ -151,6 +151,16 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     step = _round_down((high - low) / count * 1.0001)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [i * step for i in range(first, last + 1)]
+
+
+def _apart(low: float, high: float, letters: float) -> list[float]:
+    """Round values whose numbers do not touch on a bar so many letters' heights wide."""
+    for count in (5, 4, 3, 2):
+        found = [value for value in ticks(low, high, count) if low < value < high]
+        widest = max((text_width(f"{value:.3g}", 100) / 100 for value in found), default=0.0)
+        if len(found) < 2 or (found[1] - found[0]) / (high - low) * letters > widest + 0.5:
+            return found
+    return []
 
 
 def _round_down(value: float) -> float:
