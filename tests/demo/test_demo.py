@@ -9,17 +9,20 @@ import pytest
 from PIL import Image
 from scipy.special import rel_entr
 from scipy.stats import entropy
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score, roc_auc_score
 
 from napari_asmil.annotations import read_annotations
 from napari_asmil.bags import read_cohort
+from napari_asmil.cli.demonstration import ROWS, demo_table
 from napari_asmil.demo import run_demo
 from napari_asmil.demo.cohort import drawn_slides
 from napari_asmil.demo.run_demo import cpu_seconds, demo
 from napari_asmil.demo.world import World, make_world
 from napari_asmil.errors import InputError
 from napari_asmil.events import EpochDone, Event, Finished
-from napari_asmil.runs import Run, open_run
+from napari_asmil.render.facts import origin
+from napari_asmil.runs import MapView, Run, open_run
 
 SEED = 11
 
@@ -145,10 +148,45 @@ def test_the_summary_is_what_the_run_shows(out: Path, run: Run, world: World) ->
         assert told[name] == pytest.approx(value, abs=1e-6), name
 
 
+def test_what_trivial_methods_reach_stands_beside_it(out: Path, world: World) -> None:
+    floors = summary(out)["floors"]
+    bags = {split: world.cohort.select(split) for split in ("train", "test")}
+    pooled = {s: np.array([b.features().mean(axis=0) for b in held], np.float64) for s, held in bags.items()}
+    labels = {s: [world.cohort.labels[b.slide_id] for b in held] for s, held in bags.items()}
+    mean, sd = pooled["train"].mean(axis=0), pooled["train"].std(axis=0)
+    model = LogisticRegression(max_iter=5000).fit((pooled["train"] - mean) / sd, labels["train"])
+    of_means = roc_auc_score(labels["test"], model.decision_function((pooled["test"] - mean) / sd))
+    assert of_means - 1e-3 <= floors["pooled"]["auc"] <= 1
+    shares = [(b.tile_labels >= 0.5).mean() for b in bags["test"] if (b.tile_labels >= 0.5).any()]
+    assert floors["blind"]["tumour_mass"] == floors["blind"]["topk_recall"] == pytest.approx(np.mean(shares))
+    assert (floors["blind"]["tile_auc"], floors["blind"]["effective_share"]) == (0.5, 1.0)
+
+
+def test_the_table_says_every_number_in_words_and_each_with_what_is_to_be_beaten(out: Path) -> None:
+    told = summary(out)
+    lines = demo_table(told).splitlines()
+    assert lines[0].split("  ")[-3:] == ["abmil", "pooled regression", "blind map"]
+    assert all("_" not in words and len(words) <= 50 for words in ROWS.values())
+    assert ROWS.keys() <= told["methods"]["abmil"].keys()
+    (recall,) = (line for line in lines if line.startswith("tumour tiles among the top k"))
+    numbers = [told["methods"]["abmil"]["topk_recall"], told["floors"]["blind"]["topk_recall"]]
+    assert recall.split()[-3:] == [f"{numbers[0]:.4f}", "-", f"{numbers[1]:.4f}"]
+
+
+def test_the_figure_compares_whole_slides_with_the_regression_and_warns_of_the_last_jsd(out: Path) -> None:
+    with Image.open(out / "figure.png") as picture:
+        said = picture.text["remarks"]  # type: ignore[attr-defined]
+    told = summary(out)
+    for value in (told["methods"]["abmil"]["auc"], told["floors"]["pooled"]["auc"]):
+        assert f"{value:.3f}" in said
+    assert "learning rate falls to 0" in said
+
+
 def test_pictures_say_that_the_features_are_simulated(out: Path) -> None:
     for name in ("figure.png", f"{summary(out)['slide']}-abmil.png"):
         with Image.open(out / name) as picture:
             assert any("simulated embeddings" in str(text) for text in picture.info.values())
+    assert origin(MapView(open_run(out / "runs" / "abmil.asmil"), summary(out)["slide"])).startswith("features: simul")
     with Image.open(out / "film.gif") as film:
         assert film.n_frames == 13
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from napari_asmil.annotations import read_annotations
+from napari_asmil.bags import Cohort
 from napari_asmil.demo.cohort import claim, drawn_slides, read_back, write_cohort
 from napari_asmil.demo.world import ENCODER, make_world
 from napari_asmil.events import Event, Finished
@@ -19,6 +20,7 @@ from napari_asmil.render import export_overlay, figure, film
 from napari_asmil.runs import MapView, Run, open_run
 from napari_asmil.slides import open_slide
 from napari_asmil.training import fit, preset
+from napari_asmil.training.floors import pooled_floors, with_truth
 
 METHODS = ("abmil", "abmil_nsf", "asmil_no_anchor", "asmil")
 """Variants trained, in this order."""
@@ -79,14 +81,17 @@ def demo(
                 return
         spent[method] = cpu_seconds() - begun
     runs = {method: open_run(run_path(out, method)) for method in METHODS}
-    pictures = draw(out, list(runs.values()), drawn[0])
+    told = {method: {**summarize(run), "cpu_seconds": spent[method]} for method, run in runs.items()}
+    floors = trivial(cohort)
+    pictures = draw(out, list(runs.values()), drawn[0], remarks(told, floors))
     summary = {
         "seed": seed,
         "features": ENCODER,
         "slide": drawn[0],
         "wall_seconds": time.perf_counter() - wall,
         "cpu_seconds": cpu_seconds() - cpu_before,
-        "methods": {m: {**summarize(run), "cpu_seconds": spent[m]} for m, run in runs.items()},
+        "methods": told,
+        "floors": floors,
     }
     write_text(out / "summary.json", json_text(summary, indent=2))
     yield Finished(out, "done", f"Wrote {', '.join(p.name for p in pictures)} and summary.json.")
@@ -116,7 +121,33 @@ def summarize(run: Run) -> dict[str, float]:
     return {name: float(value) for name, value in values.items()}
 
 
-def draw(out: Path, runs: Sequence[Run], slide_id: str) -> list[Path]:
+def trivial(cohort: Cohort) -> dict[str, dict[str, float]]:
+    """What the same numbers are without any model of bags.
+
+    Returns
+    -------
+    dict
+        ``pooled``: the best test ``auc`` of a logistic regression on pooled features, picked among the poolings with
+        the test slides in hand. ``blind``: a map that looks at all tiles alike, on the test slides with tumour tiles;
+        its recall is what a random order of tiles gives.
+    """
+    (best,) = (max(aucs) for aucs in zip(*pooled_floors([cohort]).values(), strict=True))
+    tumour = float(np.mean([truth.mean() for _, truth in with_truth(cohort.select("test"))]))
+    blind = {"jsd_mean_bits": 0.0, "entropy_final": 1.0, "effective_share": 1.0, "tile_auc": 0.5}
+    return {"pooled": {"auc": best}, "blind": {**blind, "tumour_mass": tumour, "topk_recall": tumour}}
+
+
+def remarks(told: Mapping[str, Mapping[str, float]], floors: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What the figure, which shows one slide, has to say of the cohort."""
+    aucs = ", ".join(f"{method} {values['auc']:.3f}" for method, values in told.items())
+    return [
+        f"AUC of whole slides (all test slides): {aucs}; a logistic regression on pooled features reaches"
+        f" {floors['pooled']['auc']:.3f} without looking at any tile by itself.",
+        "The learning rate falls to 0 over the epochs, so the JSD of the last ones is small for every method.",
+    ]
+
+
+def draw(out: Path, runs: Sequence[Run], slide_id: str, said: Sequence[str]) -> list[Path]:
     """Write the figure, the film and the overlay of the last run on one slide; returns the files."""
     shown = runs[-1].slide(slide_id)
     assert shown.slide_path is not None and shown.contours_path is not None
@@ -124,7 +155,7 @@ def draw(out: Path, runs: Sequence[Run], slide_id: str) -> list[Path]:
     views = [MapView(run, slide_id, transform="log10") for run in runs]
     overlay = out / f"{slide_id}-{runs[-1].name}.png"
     with open_slide(shown.slide_path) as slide:
-        figure(out / "figure.png", runs, slide_id, slide=slide, contours=contours)
+        figure(out / "figure.png", runs, slide_id, slide=slide, contours=contours, remarks=said)
         film(out / "film.gif", views, slide=slide, contours=contours)
         export_overlay(overlay, views[-1], runs[-1].n_epochs - 1, slide=slide, contours=contours)
     return [out / "figure.png", out / "film.gif", overlay]
