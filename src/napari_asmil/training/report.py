@@ -96,12 +96,16 @@ class MethodResult:
 
 @dataclass(frozen=True)
 class Report:
-    """Everything a cross-validation shows; `permuted` is the bag AUC per fold with labels dealt out anew."""
+    """Everything a cross-validation shows.
+
+    `permuted` is the bag AUC per fold of the control, the method `permuted_label` on labels dealt out anew.
+    """
 
     methods: tuple[MethodResult, ...]
     floors: Floors | None
     permuted: list[float] | None
     patient_disjoint: bool
+    permuted_label: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -111,6 +115,7 @@ class Report:
             "methods": methods,
             "floors": floors,
             "permuted_labels_bag_auc": self.permuted,
+            "permuted_labels_method": self.permuted_label,
             "patient_disjoint": self.patient_disjoint,
         }
 
@@ -141,6 +146,7 @@ def summarise(
         floors=floors,
         permuted=[_bag_numbers(_finished(path))[0] for path in permuted] or None,
         patient_disjoint=patient_disjoint,
+        permuted_label=open_run(permuted[0]).label if permuted else "",
     )
 
 

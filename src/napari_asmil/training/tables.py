@@ -36,14 +36,15 @@ anchor. A small JSD is worth something only beside an entropy below 1."""
 def as_text(report: Report) -> str:
     """The report as text."""
     first = report.methods[0]
+    epochs = " or ".join(map(str, sorted({method.epochs for method in report.methods})))
     heading = (
-        f"Cross-validation: {len(first.bag_auc)} folds, last epoch ({first.epochs}) of each, {first.bags} test bags,"
+        f"Cross-validation: {len(first.bag_auc)} folds, last epoch ({epochs}) of each, {first.bags} test bags,"
         f" {len(first.tile_auc)} of them with both tumour tiles and others."
     )
     rows = [_row(method) for method in report.methods]
     parts = [heading, columns([COLUMNS, *rows]), LEGEND]
     if report.floors is not None:
-        parts += ["Floors, on the same bags and folds", columns(list(_floor_rows(report.floors, report.permuted)))]
+        parts += ["Floors, on the same bags and folds", columns(list(_floor_rows(report.floors, report)))]
     return "\n\n".join([*parts, "\n".join(f"* {sentence}" for sentence in sentences(report))])
 
 
@@ -77,7 +78,7 @@ def columns(rows: Sequence[tuple[str, ...]]) -> str:
     return "\n".join(lines)
 
 
-def _floor_rows(floors: Floors, permuted: list[float] | None) -> Iterator[tuple[str, ...]]:
+def _floor_rows(floors: Floors, report: Report) -> Iterator[tuple[str, ...]]:
     yield ("", "bag AUC (sd)", "tile AUC", "AP")
     for pooling, aucs in floors.pooled.items():
         yield (
@@ -94,8 +95,14 @@ def _floor_rows(floors: Floors, permuted: list[float] | None) -> Iterator[tuple[
             yield (f"{what}: {number.label}", "-", _number(number.tile_auc), _number(number.average_precision))
     if floors.prevalence is not None:
         yield ("a blind map", "-", "0.500", _number(floors.prevalence))
+    permuted = report.permuted
     if permuted is not None:
-        yield ("first method on permuted bag labels", f"{np.mean(permuted):.3f} ({np.std(permuted):.3f})", "-", "-")
+        yield (
+            f"{report.permuted_label} on permuted bag labels",
+            f"{np.mean(permuted):.3f} ({np.std(permuted):.3f})",
+            "-",
+            "-",
+        )
 
 
 def sentences(report: Report) -> Iterator[str]:

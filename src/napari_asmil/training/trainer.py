@@ -73,13 +73,13 @@ def fit(
     check_method(recipe)
     path = Path(out)
     if path.exists():
-        _same_recipe(path, recipe)
+        _same_training(path, recipe, _told_of(cohort))
     return _Training(cohort, recipe, path, chosen, stop or threading.Event()).events()
 
 
-def _same_recipe(path: Path, recipe: Recipe) -> None:
-    before = open_run(path).recipe
-    now = recipe.as_json()
+def _same_training(path: Path, recipe: Recipe, told: dict[str, Any]) -> None:
+    run = open_run(path)
+    before, now = run.recipe, recipe.as_json()
     differing = sorted(k for k in now if before.get(k) != now[k])
     if differing:
         raise InputError(
@@ -87,6 +87,25 @@ def _same_recipe(path: Path, recipe: Recipe) -> None:
             remedy="Choose another folder, or remove this one.",
             path=path,
         )
+    _same_data(path, run.attrs, told)
+
+
+def _same_data(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    for what in now:
+        if before.get(what) == now[what]:
+            continue
+        named = what.replace("bag_hashes", "bags")
+        why = f"The {named} are not those this run was started with."
+        if what not in before:
+            why = f"An older version wrote this run without noting its {named}, so it cannot be gone on with."
+        raise InputError(why, remedy="Choose another folder.", path=path)
+
+
+def _told_of(cohort: Cohort) -> dict[str, Any]:
+    """Class and split of every bag, by slide id."""
+    names = cohort.class_names
+    labels = {slide_id: names[label] for slide_id, label in cohort.labels.items()}
+    return {"labels": labels, "splits": dict(cohort.splits)}
 
 
 @dataclass
@@ -124,7 +143,7 @@ class _Training:
             return RunWriter.create(self.path, self._header(state))
         writer = RunWriter.resume(self.path)
         try:
-            self._same_data(writer.attrs)
+            _same_data(self.path, writer.attrs, self._rests_on())
             if writer.n_epochs:
                 state.load(checkpoint_path(self.path, writer.commit_of(writer.n_epochs - 1)["checkpoint"]))
         except InputError:
@@ -132,24 +151,9 @@ class _Training:
             raise
         return writer
 
-    def _same_data(self, before: dict[str, Any]) -> None:
-        for what, now in self._rests_on().items():
-            if before.get(what) == now:
-                continue
-            named = what.replace("bag_hashes", "bags")
-            why = f"The {named} are not those this run was started with."
-            if what not in before:
-                why = f"An older version wrote this run without noting its {named}, so it cannot be gone on with."
-            raise InputError(why, remedy="Choose another folder.", path=self.path)
-
     def _rests_on(self) -> dict[str, Any]:
         """What must be the same when a run goes on: content, class and split of every bag, by slide id."""
-        names = self.cohort.class_names
-        return {
-            "bag_hashes": self.survey.hashes,
-            "labels": {slide_id: names[label] for slide_id, label in self.cohort.labels.items()},
-            "splits": dict(self.cohort.splits),
-        }
+        return {"bag_hashes": self.survey.hashes, **_told_of(self.cohort)}
 
     def _header(self, state: State) -> RunHeader:
         recorded = recorded_ids(self.cohort, self.recipe)
