@@ -52,11 +52,11 @@ def test_one_class_only_names_the_table(folder, table):
 
 def test_classes_are_told_with_their_counts_in_each_split():
     cohort = in_memory("nntntt", ["train"] * 3 + ["test"] * 3)
-    assert cohort.classes() == "2 classes; train n 2, t 1; val none; test n 1, t 2"
+    assert cohort.classes() == "2 classes; train n (2), t (1); val none; test n (1), t (2)"
 
 
 def test_without_a_split_it_is_said_that_nothing_tests_the_result():
-    assert "all are trained on and none tests the result: n 2, t 1" in in_memory("nnt").classes()
+    assert "all are trained on and none tests the result: n (2), t (1)" in in_memory("nnt").classes()
 
 
 def test_a_class_of_one_slide_is_told():

@@ -15,19 +15,19 @@ def test_classes_are_told_with_their_counts_in_each_split(
     code, _, told = train(make_cohort(rows, "slide_id,label,split"), tmp_path / "r.asmil")
     assert code == 0, told
     assert "8 bags of 9 tiles x 5 features" in told
-    assert "2 classes; train normal 3, tumour 3; val none; test normal 1, tumour 1" in told
+    assert "2 classes; train normal (3), tumour (3); val none; test normal (1), tumour (1)" in told
 
 
 def test_without_a_split_it_is_said_that_nothing_tests_the_result(
     train: Callable, make_cohort: Callable, tmp_path: Path
 ) -> None:
     told = train(make_cohort(), tmp_path / "r.asmil")[2]
-    assert "all are trained on and none tests the result: normal 4, tumour 4" in told
+    assert "all are trained on and none tests the result: normal (4), tumour (4)" in told
 
 
 def test_with_folds_all_slides_are_counted(train: Callable, make_cohort: Callable, tmp_path: Path) -> None:
     told = train(make_cohort(), tmp_path / "cv", "--folds", 2, "--no-floors")[2]
-    assert "2 folds of normal 4, tumour 4" in told and "no split" not in told
+    assert "2 folds of normal (4), tumour (4)" in told and "no split" not in told
 
 
 def test_bags_without_a_row_are_left_out_when_asked_for(train: Callable, make_cohort: Callable, tmp_path: Path) -> None:

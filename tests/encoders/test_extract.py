@@ -4,7 +4,6 @@ import json
 import os
 from pathlib import Path
 from threading import Event as Flag
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_asmil.bags import in_memory_bag, read_bag, write_bag
-from napari_asmil.encoders import bag_path, extract, extract_all, get_encoder, reading
+from napari_asmil.encoders import extract, get_encoder, reading
 from napari_asmil.errors import InputError
-from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
+from napari_asmil.events import BatchDone, Event, Finished, Started
 from napari_asmil.geometry import TileGrid
 from napari_asmil.slides import open_slide
 
@@ -241,81 +240,3 @@ def test_settings_that_do_not_fit_are_refused_and_nothing_is_written(
     with pytest.raises(InputError, match=reason):
         list(extract(image[0], tmp_path / "bags" / "image.h5", **options))  # type: ignore[arg-type]
     assert not (tmp_path / "bags" / "image.h5").exists()
-
-
-def test_many_slides_give_a_bag_each_and_count_slides(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{name}.png" for name in "ab"]
-    for number, path in enumerate(paths):
-        Image.fromarray(tissue(64, 64, number)).save(path)
-    events = list(extract_all(paths, tmp_path / "bags", size=32, cover=True))
-    assert events[0] == Started(tmp_path / "bags", 2, unit="slides")
-    done = [event for event in events if isinstance(event, EpochDone)]
-    assert [(event.path, event.epoch, event.epochs) for event in done] == [
-        (bag_path(tmp_path / "bags", path), number, 2) for number, path in enumerate(paths, 1)
-    ]
-    assert outcome(events).why == "done"
-    assert [read_bag(event.path).n_tiles for event in done] == [4, 4]
-
-
-def test_a_slide_that_cannot_be_read_is_named_and_does_not_keep_the_others(tmp_path: Path) -> None:
-    Image.fromarray(tissue(64, 64)).save(tmp_path / "good.png")
-    (tmp_path / "bad.png").write_bytes(b"no picture")
-    events = list(extract_all([tmp_path / "bad.png", tmp_path / "good.png"], tmp_path / "bags", size=32, cover=True))
-    assert outcome(events).why == "failed"
-    assert "1 of 2" in outcome(events).message and "bad.png" in outcome(events).message
-    assert [path.name for path in (tmp_path / "bags").iterdir()] == ["good.h5"]
-
-
-def test_slides_of_one_name_are_refused_before_anything_is_read(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="same name"):
-        list(extract_all([tmp_path / "a" / "x.svs", tmp_path / "b" / "x.svs"], tmp_path / "bags", size=32))
-
-
-def test_no_slide_at_all_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no slide"):
-        list(extract_all([], tmp_path / "bags", size=32))
-
-
-def test_each_slide_gets_the_contours_of_its_name(tmp_path: Path) -> None:
-    for name in ("with", "without"):
-        Image.fromarray(tissue(64, 64)).save(tmp_path / f"{name}.png")
-    (tmp_path / "contours").mkdir()
-    _square(tmp_path / "contours" / "with.geojson")
-    slides = [tmp_path / "with.png", tmp_path / "without.png"]
-    list(extract_all(slides, tmp_path / "bags", size=32, cover=True, contours=tmp_path / "contours"))
-    assert read_bag(tmp_path / "bags" / "with.h5").tile_labels is not None
-    assert read_bag(tmp_path / "bags" / "without.h5").tile_labels is None
-
-
-def test_stopping_many_slides_keeps_the_bags_that_are_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "BATCH_PIXELS", 32 * 32)
-    paths = [tmp_path / f"{name}.png" for name in "abc"]
-    for path in paths:
-        Image.fromarray(tissue(96, 96)).save(path)
-    stop, events = Flag(), []
-    for event in extract_all(paths, tmp_path / "bags", size=32, cover=True, stop=stop):
-        events.append(event)
-        if isinstance(event, EpochDone):
-            stop.set()
-    assert outcome(events).why == "stopped"
-    assert [path.name for path in (tmp_path / "bags").iterdir()] == ["a.h5"]
-
-
-@pytest.mark.parametrize("options", [{}, {"size": 32, "encoder": "clairvoyant"}, {"tile_px": 32, "mpp": -1.0}])
-def test_options_that_suit_no_slide_are_refused_once_before_anything_starts(
-    tmp_path: Path, options: dict[str, Any]
-) -> None:
-    with pytest.raises(InputError):
-        next(extract_all([tmp_path / "a.png", tmp_path / "b.png"], tmp_path / "bags", **options))
-
-
-def test_one_slide_that_cannot_be_used_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"gone\.png: There is no such file"):
-        list(extract_all([tmp_path / "gone.png"], tmp_path / "bags", size=32))
-
-
-def test_slides_with_one_fault_share_a_sentence(tmp_path: Path) -> None:
-    paths = [tmp_path / f"{number}.png" for number in range(9)]
-    message = outcome(list(extract_all(paths, tmp_path / "bags", size=32))).message
-    assert message.startswith("9 of 9 slides refused.\n") and len(message.splitlines()) == 2
-    assert "4.png and 4 more: There is no such file" in message

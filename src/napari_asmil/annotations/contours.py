@@ -123,6 +123,26 @@ class Contours:
         shapes = [shapely.Polygon(c.exterior, c.holes) for c in self.polygons if c.group in groups]
         return shapely.union_all(shapely.make_valid(np.array(shapes, dtype=object)))
 
+    def check_on(self, slide_size: tuple[int, int]) -> None:
+        """Refuse contours of which none touches a slide of `slide_size` (width, height) level-0 px.
+
+        Raises
+        ------
+        InputError
+            With where they are; a file without contours is a slide without tumour and is not refused.
+        """
+        if not self.polygons:
+            return
+        shapes = np.array([shapely.Polygon(contour.exterior) for contour in self.polygons], dtype=object)
+        if not shapely.intersects(shapely.make_valid(shapes), shapely.box(0, 0, *slide_size)).any():
+            x0, y0, x1, y1 = shapely.total_bounds(shapes)
+            raise InputError(
+                f"None of its contours lies on the slide of {slide_size[0]} x {slide_size[1]} px: they are at x"
+                f" {x0:.0f} to {x1:.0f}, y {y0:.0f} to {y1:.0f}.",
+                remedy="They belong to another slide or level; coordinates must be level-0 px.",
+                path=self.path,
+            )
+
     def segments(self) -> NDArray[np.float64]:
         """The outlines as napari Vectors: (S, 2, 2), start and delta, each (y, x), in world coordinates."""
         rings = [ring for contour in self.polygons for ring in (contour.exterior, *contour.holes)]

@@ -134,7 +134,7 @@ class Cohort:
     def counts(self, bags: Iterable[Bag]) -> str:
         """How many of these bags are of which class."""
         found = Counter(self.labels[bag.slide_id] for bag in bags if bag.slide_id in self.labels)
-        return ", ".join(f"{self.class_names[index]} {found[index]}" for index in sorted(found))
+        return ", ".join(f"{self.class_names[index]} ({found[index]})" for index in sorted(found))
 
     def warnings(self) -> list[str]:
         """What does not forbid training but belongs beside its result."""

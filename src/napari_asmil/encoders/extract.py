@@ -147,7 +147,9 @@ def _truth(
     slide: Slide, grid: TileGrid, contours: str | Path | None, points: str | Path | None
 ) -> NDArray[np.float32] | None:
     if contours is not None:
-        return read_annotations(contours).tile_share(grid).astype(np.float32)
+        drawn = read_annotations(contours)
+        drawn.check_on((slide.shape[1], slide.shape[0]))
+        return drawn.tile_share(grid).astype(np.float32)
     if points is not None:
         return tiles_with_points(grid, read_points(points, slide.path.stem, slide.shape, POSITIVE_CLASSES))
     return None

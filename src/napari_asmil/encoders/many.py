@@ -66,7 +66,8 @@ def extract_all(
     Raises
     ------
     InputError
-        When there is no slide, two have the same name, one annotation file is given for several, the options are of
+        When there is no slide, two have the same name, one annotation file is given for several or none is named
+        as a slide is, the options are of
         use for no slide, or the one slide there is cannot be used.
     """
     paths = [Path(path) for path in slide_paths]
@@ -79,13 +80,23 @@ def extract_all(
             remedy="Give a folder of files named as the slides are.",
             path=contours,
         )
+    annotated = {path: _contours_of(contours, path) for path in paths}
+    if contours is not None and not any(annotated.values()):
+        raise InputError(
+            f"No annotation file in it is named as a slide is ({listed(path.stem for path in paths)}).",
+            remedy="Name each after its slide.",
+            path=contours,
+        )
     yield Started(Path(folder), len(paths), unit="slides")
     refused: dict[str, list[Path]] = {}
     for number, path in enumerate(paths, 1):
+        if stop is not None and stop.is_set():
+            yield Finished(Path(folder), "stopped", f"stopped before slide {number} of {len(paths)}")
+            return
         began = time.monotonic()
         bag = bag_path(folder, path)
         try:
-            for event in extract(path, bag, contours=_contours_of(contours, path), stop=stop, **options):
+            for event in extract(path, bag, contours=annotated[path], stop=stop, **options):
                 if isinstance(event, BatchDone):
                     yield BatchDone(number, event.step, event.steps, event.phase)
                 elif isinstance(event, Finished) and event.why == "stopped":
@@ -102,7 +113,8 @@ def extract_all(
         told = [f"{listed(map(str, those))}: {sentence}" for sentence, those in refused.items()]
         yield Finished(Path(folder), "failed", "\n".join([f"{number} of {len(paths)} slides refused.", *told]))
     else:
-        yield Finished(Path(folder), "done", counted(len(paths), "bag"))
+        with_truth = f", {sum(map(bool, annotated.values()))} of them with contours" if contours is not None else ""
+        yield Finished(Path(folder), "done", counted(len(paths), "bag") + with_truth)
 
 
 def _check_names(paths: Sequence[Path]) -> None:
