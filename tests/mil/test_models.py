@@ -17,7 +17,7 @@ LAID_OUT = {"transmil"}
 """Tiles form a square in their order (PPEG), so that identical tiles differ by where they lie."""
 ORDERED = {*LAID_OUT, "dtfd"}
 """The order of tiles matters: for the square, and for which tiles share a pseudo-bag."""
-CONTEXTUAL = {"transmil"}
+CONTEXTUAL = {"transmil", "ilra"}
 """A tile's embedding rests on the other tiles, so that evidence is not what is said of a bag of one."""
 
 

@@ -107,6 +107,7 @@ class Model(AttentionMIL):
         m (None: D / 2).
     """
 
+    map_words = "Nyström attention of CLS"
     source = "Shao et al., NeurIPS 2021"
     paper: ClassVar[Mapping[str, Any]] = {
         "optimizer": "adam",
