@@ -198,6 +198,8 @@ class Recipe(BaseModel):
             added.append(f"anchor ({kind})")
         if with_anchor and self.anchor is not None and self.anchor.shares_embedding:
             added.append("shared embedding")
+        if with_anchor and self.anchor is not None and self.anchor.update == "never":
+            added.append("anchor never moves")
         if self.entropy is not None:
             added.append("AEM" if self.entropy.kind == "entropy" else "KL from uniform")
         if self.ensemble is not None:

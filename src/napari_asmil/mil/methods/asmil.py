@@ -295,7 +295,7 @@ class Model(AttentionMIL):
         else:
             kept = draw >= self.token_drop
             kept[draw.argmax()] = True
-        return outputs[kept.to(outputs.device)]
+        return outputs[kept.nonzero()[:, 0].to(outputs.device)]  # by a mask, a GPU would be waited for
 
 
 def _mlp(dim: int) -> nn.Sequential:
