@@ -1,7 +1,7 @@
 """The command line: the window's jobs without a window, through the same functions.
 
 Every command ends in a sentence: exit code 0 when done, 2 when something given cannot be used, 3 when the
-job was stopped and can be resumed.
+job was stopped and can be resumed, 130 when Ctrl-C came before there was one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from napari_asmil.cli.bags import extract
 from napari_asmil.cli.benchmarking import app as benchmarking
 from napari_asmil.cli.demonstration import demo
 from napari_asmil.cli.exporting import export
-from napari_asmil.cli.jobs import screen
+from napari_asmil.cli.jobs import interruptible, screen
 from napari_asmil.cli.listing import methods
 from napari_asmil.cli.looking import info, open_in_napari
 from napari_asmil.cli.models import attend, train
@@ -38,7 +38,8 @@ app.add_typer(benchmarking, name="benchmark")
 def main() -> None:
     """Entry point: no command ends in a bare traceback."""
     try:
-        app()
+        with interruptible():
+            app()
     except InputError as error:
         _leave(str(error), 2)
     except Exception as error:  # noqa: BLE001 - the last resort, told in words

@@ -67,8 +67,7 @@ def extract_all(
     ------
     InputError
         When there is no slide, two have the same name, one annotation file is given for several or none is named
-        as a slide is, the options are of
-        use for no slide, or the one slide there is cannot be used.
+        as a slide is, the options suit no slide, or the one slide there is cannot be used.
     """
     paths = [Path(path) for path in slide_paths]
     _check_names(paths)
