@@ -54,6 +54,7 @@ class Model(AttentionMIL):
         "epochs": 200,
         "settings": {"dim": 512},
     }
+    """With a cosine instead of one drop of the rate at half time, and one optimiser for both tiers."""
 
     scorer: AbmilScorer
 

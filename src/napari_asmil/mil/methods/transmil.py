@@ -117,6 +117,7 @@ class Model(AttentionMIL):
         "epochs": 200,
         "settings": {"dim": 512},
     }
+    """With Adam instead of Lookahead on RAdam, and without early stopping."""
 
     scorer: TransmilScorer
 
