@@ -6,7 +6,7 @@ import numpy as np
 import pyqtgraph as pg
 import pytest
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
-from qtpy.QtGui import QColor, QMouseEvent
+from qtpy.QtGui import QColor, QFontMetrics, QMouseEvent
 from qtpy.QtWidgets import QApplication
 
 from napari_asmil.viewer.plots.curves import CurvePanel, Series
@@ -125,7 +125,7 @@ def test_the_cursor_is_set_without_a_signal_and_tells_the_values_there(panel, qt
     with qtbot.assertNotEmitted(panel.picked):
         panel.set_epoch(7)
     assert panel.cursor.value() == 7
-    assert f"{wave()[7]:.4g}" in panel.values.text()
+    assert f"{wave()[7]:.3g}" in panel.values.text()
     assert "–" in panel.values.text()
 
 
@@ -141,6 +141,36 @@ def test_a_click_on_an_axis_picks_nothing(panel, qtbot):
     panel.set_series([Series("a", wave())])
     with qtbot.assertNotEmitted(panel.picked, wait=50):
         qtbot.mouseClick(panel.plot.viewport(), Qt.MouseButton.LeftButton, pos=QPoint(5, 60))
+
+
+@pytest.mark.parametrize(("epochs", "width"), [(13, 250), (13, 600), (51, 250), (1001, 250), (2, 250)])
+def test_numbers_of_epochs_are_whole_and_do_not_touch(panel, epochs, width):
+    panel.resize(width, 250)
+    panel.set_series([Series("a", wave(epochs))])
+    QApplication.processEvents()
+    axis, (low, high) = panel.plot.getAxis("bottom"), panel.plot.getViewBox().viewRange()[0]
+    length = panel.plot.getViewBox().width()
+    ((step, numbers),) = axis.tickValues(low, high, length)
+    assert step == int(step) >= 1 and len(numbers) >= 2
+    widest = QFontMetrics(axis.font()).horizontalAdvance(str(epochs))
+    assert step / (high - low) * length > widest
+
+
+def test_all_of_the_epochs_axis_lies_inside_the_plot(panel):
+    panel.resize(250, 200)
+    panel.set_series([Series("a", wave(13))])
+    QApplication.processEvents()
+    axis = panel.plot.getAxis("bottom")
+    inside = panel.plot.sceneBoundingRect() if hasattr(panel.plot, "sceneBoundingRect") else panel.plot.sceneRect()
+    last = axis.mapToScene(QPointF(panel.plot.getViewBox().width(), 0)).x()
+    assert last + QFontMetrics(axis.font()).horizontalAdvance("12") / 2 <= inside.right()
+    assert axis.label.sceneBoundingRect().bottom() - 4 <= inside.bottom()
+
+
+def test_values_of_many_curves_go_on_in_another_line(panel):
+    panel.resize(200, 250)
+    panel.set_series([Series(str(i), np.full(9, 1.234567e-8 * (i + 1)), i) for i in range(6)])
+    assert panel.values.heightForWidth(200) >= 2 * panel.values.fontMetrics().height()
 
 
 def test_dragging_the_cursor_picks_every_epoch_it_passes(panel, monkeypatch):

@@ -17,6 +17,12 @@ from napari_asmil.viewer.plots.style import Palette, line_pen
 
 AXIS_WIDTH = 62
 """Of the left axis in px, so that stacked panels share their epochs."""
+DIGIT_WIDTH, TICK_GAP = 8, 8
+"""Of the numbers under an axis, in px."""
+BELOW = 40
+"""Height of the epochs' axis in px, for its numbers and its name."""
+MARGIN = 12
+"""Right of a plot in px, where the last epoch's number reaches out."""
 HEIGHT = 140
 """Of a plot in px: JSD and concentration must be in sight together."""
 DOTS, THICK = 20, 60
@@ -40,8 +46,10 @@ class _EpochAxis(pg.AxisItem):
     """An axis with ticks at whole epochs only."""
 
     def tickSpacing(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, float]]:
-        spacings = super().tickSpacing(minVal, maxVal, size)
-        return [(step, offset) for step, offset in spacings if step >= 1] or [(1.0, 0.0)]
+        digits = len(str(int(max(maxVal, 1))))
+        apart = (DIGIT_WIDTH * digits + TICK_GAP) * (maxVal - minVal) / max(size, 1.0)
+        steps = (float(lead * 10**power) for power in range(9) for lead in (1, 2, 5))
+        return [(next(step for step in steps if step >= apart), 0.0)]
 
 
 class _Plot(pg.PlotWidget):
@@ -77,7 +85,7 @@ class CurvePanel(QWidget):
         self._log = False
         self.title, self.values = QLabel(), QLabel()
         self.values.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.values.setMinimumWidth(1)
+        self.values.setWordWrap(True)
         self.values.setToolTip("Values at the cursor, in the order of the key")
         self.plot = self._make_plot()
         self.cursor = pg.InfiniteLine(0, angle=90, movable=True)
@@ -102,6 +110,9 @@ class CurvePanel(QWidget):
         plot.getAxis("left").enableAutoSIPrefix(False)
         plot.getAxis("bottom").enableAutoSIPrefix(False)
         plot.setLabel("bottom", "epoch")
+        plot.getAxis("bottom").setStyle(hideOverlappingLabels=False)
+        plot.getAxis("bottom").setHeight(BELOW)
+        plot.getPlotItem().layout.setContentsMargins(1, 1, MARGIN, 1)
         return plot
 
     def set_title(self, title: str, unit: str, tip: str = "") -> None:
@@ -182,7 +193,7 @@ class CurvePanel(QWidget):
         for curve in self._series:
             value = curve.y[self._epoch] if self._epoch < len(curve.y) else np.nan
             colour = line_pen(curve.style, self._palette).color().name()
-            said.append(f"<span style='color:{colour}'>{value:.4g}</span>" if np.isfinite(value) else "–")
+            said.append(f"<span style='color:{colour}'>{value:.3g}</span>" if np.isfinite(value) else "–")
         self.values.setText(" · ".join(said))
 
     def _on_drag(self) -> None:
