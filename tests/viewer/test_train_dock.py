@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QValidator
-from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QLineEdit
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QLineEdit,
+    QStyle,
+    QStyleOptionComboBox,
+)
 
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.bags import in_memory_bag, write_bag
@@ -170,7 +178,21 @@ def test_every_control_says_what_it_is_for(dock: TrainDock) -> None:
         for control in dock.findChildren(kind):
             assert control.toolTip(), control
     named = [line for line in dock.findChildren(QLineEdit) if not isinstance(line.parent(), QAbstractSpinBox)]
-    assert all(line.toolTip() or line.parent().toolTip() for line in named)
+    assert all(line.toolTip() for line in named)
+
+
+def test_no_choice_of_the_form_is_cut_off_where_the_dock_is_narrowest(dock: TrainDock) -> None:
+    dock.resize(dock.minimumSizeHint().width(), 900)
+    QApplication.processEvents()
+    form = dock.form
+    for field in (form.method, form.steadied, form.preset, form.normalizer, form.record):
+        option = QStyleOptionComboBox()
+        field.initStyleOption(option)
+        part = QStyle.SubControl.SC_ComboBoxEditField
+        room = field.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, part, field).width()
+        for at in range(field.count()):
+            assert field.fontMetrics().horizontalAdvance(field.itemText(at)) <= room, field.itemText(at)
+    assert dock.minimumSizeHint().width() <= 350
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (59, "59 s"), (90, "2 min"), (4000, "1 h 7 min")])
@@ -183,7 +205,7 @@ def test_durations_are_said_as_people_say_them(seconds: float, words: str) -> No
 
 def test_bags_are_described_once_they_are_read(ready: TrainDock) -> None:
     assert "10 bags of 36 tiles" in ready.cohort_words.text()
-    assert "test: normal (2), tumour (2)" in ready.cohort_words.text()
+    assert "normal (2), tumour (2)" in ready.cohort_words.text()
     assert ready.controller.cohort is not None
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
+    QDockWidget,
     QFileDialog,
     QFormLayout,
     QFrame,
@@ -53,6 +54,14 @@ class Dock(QScrollArea):
     def sizeHint(self) -> QSize:
         """The least width, and as much height as there is."""
         return QSize(self.minimumSizeHint().width(), self.widget().sizeHint().height())
+
+    def event(self, event: QEvent) -> bool:
+        """Leave the plugin's name out of the title on a tab, where there is room for little more than ours."""
+        dock = self.parentWidget()
+        if event.type() == QEvent.Type.ParentChange and isinstance(dock, QDockWidget):
+            dock.setWindowTitle(dock.windowTitle().removesuffix(" (napari-asmil)"))
+        taken: bool = super().event(event)
+        return taken
 
     def showEvent(self, event: QShowEvent) -> None:
         """Let the controller know the window it lives in, so that closing it ends the job."""
@@ -111,6 +120,12 @@ class PathField(QWidget):
         """The path, or None where the field is empty."""
         text = self.line.text().strip()
         return Path(text).expanduser() if text else None
+
+    def setToolTip(self, tip: str) -> None:
+        """Say what the field is for wherever the pointer is over it."""
+        super().setToolTip(tip)
+        self.line.setToolTip(tip)
+        self.line.setAccessibleDescription(tip)
 
     def set_path(self, path: Path | None) -> None:
         """Fill the field."""

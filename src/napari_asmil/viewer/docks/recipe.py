@@ -148,10 +148,10 @@ class RecipeForm(QGroupBox):
         add_row(
             form, "Anchor map", self.normalizer, "How the anchor's scores become the map that the model is drawn to"
         )
-        add_row(form, "Its weight", self.beta, "Weight in the loss of what steadies: β of the KL, λ of the entropy")
+        add_row(form, "Weight", self.beta, "Weight in the loss of what steadies: β of the KL, λ of the entropy")
         add_row(
             form,
-            "Its momentum",
+            "Momentum",
             self.momentum,
             "How slowly anchor or ensemble follows: its EMA factor; at the lower end the factor that forgets half in"
             " 2.85 epochs, as the paper's does",
@@ -165,7 +165,7 @@ class RecipeForm(QGroupBox):
         add_row(form, "Seed", self.seed, "Of the weights and the order of the bags: the same seed, the same training")
         for field in (self.method, self.steadied, self.preset, self.normalizer, self.record):
             field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            field.setMinimumContentsLength(10)
+            field.setMinimumContentsLength(16)
 
     def recipe(self) -> Recipe:
         """Build the recipe that the form describes.
