@@ -39,6 +39,7 @@ def zoomed_in(make_napari_viewer_proxy: Any, pictured: Pictured) -> Any:
     controller.show_map(controller.add_run(pictured.runs[0]), "slide")
     layer = controller.map_layer
     layer.colormap, layer.opacity, layer.colorbar.visible = "gray", 1.0, False
+    viewer.canvas.overlays.text.visible = False
     x, y = tile_corners()[PLANTED]
     viewer.scene.camera.center = (y + TILE / 2, x + TILE / 2)
     viewer.scene.camera.zoom = ZOOM

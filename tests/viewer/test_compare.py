@@ -79,6 +79,26 @@ def test_colours_changed_in_one_pane_change_in_all(controller: Controller) -> No
     assert {(layer.opacity, layer.colormap.name) for layer in controller.comparison.maps} == {(0.25, "magma")}
 
 
+def test_one_pane_is_selected_and_the_words_on_the_canvas_say_what_colours_count(
+    model: Any, controller: Controller
+) -> None:
+    enter(controller)
+    assert set(model.layers.selection) == {controller.comparison.maps[0]}
+    words = model.canvas.overlays.text
+    assert words.visible and words.text == "colours: M·α (× uniform)"
+    controller.comparison.show("log10")
+    assert words.text == "colours: log10 M·α (decades over uniform)"
+    controller.clear()
+    assert not words.visible
+
+
+def test_words_that_a_person_put_on_the_canvas_stay(model: Any, controller: Controller) -> None:
+    model.canvas.overlays.text.text = "mine"
+    enter(controller)
+    controller.clear()
+    assert model.canvas.overlays.text.text == "mine"
+
+
 def test_leaving_restores_layers_order_visibility_selection_grid_and_camera(model: Any, controller: Controller) -> None:
     points = model.add_points([[5.0, 5.0]], name="mine")
     points.visible = False

@@ -112,6 +112,12 @@ def test_runs_named_on_the_command_line_are_opened_side_by_side_with_the_docks_t
     controller = Controller.of(opened[0])
     assert [cell.run.path for cell in controller.comparison.cells] == list(pictured.runs)
     assert controller.slide is not None
+    assert {layer.data.transform_name for layer in controller.comparison.maps} == {"log10"}
+    docks = opened[0].window._wrapped_dock_widgets
+    titles = {title: docks[f"{title} (napari-asmil)"].windowTitle() for title in (window.EXPLORE, window.DYNAMICS)}
+    assert titles == {title: title for title in titles}
+    front = docks[f"{window.DYNAMICS} (napari-asmil)"].widget()
+    assert not front.visibleRegion().isEmpty()
 
 
 def test_a_folder_without_runs_is_refused_by_name(tmp_path: Path) -> None:

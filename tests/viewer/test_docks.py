@@ -15,12 +15,14 @@ from PIL import Image
 from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QLineEdit, QListWidget, QSpinBox
 
 from napari_asmil.analysis.normalizers import Normalizer
-from napari_asmil.runs import MapView, RunHeader, RunWriter, SlideHeader, Source
+from napari_asmil.runs import MapView, RunHeader, RunWriter, SlideHeader, Source, open_run, sources
 from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
+from napari_asmil.viewer.docks.base import PathField
 from napari_asmil.viewer.docks.choose import ANCHOR, STORED
 from napari_asmil.viewer.docks.explore import ExploreDock
 from napari_asmil.viewer.docks.open import OpenDock
+from napari_asmil.viewer.follow import first_slide
 from napari_asmil.viewer.legend import map_facts
 from tests.conftest import grid_xy, record
 from tests.viewer.conftest import Pictured
@@ -108,6 +110,7 @@ def test_the_legend_names_run_normaliser_transform_limits_and_concentration(
     text = explore.legend.facts.text()
     p = controller.map.probabilities(4) if controller.map else np.ones(1)
     effective = np.exp(-(p * np.log(p)).sum())
+    assert explore.chooser.slide.toolTip().endswith("s0 (normal, test)")
     for words in ("trial · ABMIL", "s0", "4 of 4", "softmax T=2", "× uniform", "locked over all 5 epochs"):
         assert words in text, words
     assert f"{effective:.4g} of 25" in text
@@ -143,6 +146,41 @@ def test_a_flat_or_collapsed_map_says_so_and_a_transform_that_hides_it_too(
     assert "percentile shows a flat and a collapsed map alike" in explore.legend.warnings.text()
 
 
+@pytest.mark.parametrize("source", [Source(), Source(Normalizer("softmax"))])
+def test_an_epoch_that_a_run_has_lost_is_empty_and_the_legend_says_why(
+    model: Any, explore: ExploreDock, make_run: RunMaker, source: Source
+) -> None:
+    path = make_run()
+    lost = path / ("attention/online/c/3/0" if source == Source() else "scores/c/3/0/0")
+    lost.unlink()
+    controller = explore.controller
+    controller.show_map(controller.add_run(path), "s0", source)
+    controller.set_epoch(3)
+    explore.write_legend()
+    said = explore.legend.warnings.text()
+    assert "NO MAP: This run is damaged: Epoch 3" in said and "missing" in said
+    assert "nan" not in explore.legend.facts.text()
+    assert np.isnan(controller.map_layer.data[3]).all()
+    controller.set_epoch(4)
+    explore.write_legend()
+    assert "unknown: the map of epoch 3 is not there" in explore.legend.facts.text()
+    assert "NO MAP" not in explore.legend.warnings.text()
+
+
+def test_the_slide_shown_first_has_raw_scores_and_others_say_which_have(tmp_path: Path) -> None:
+    slides = tuple(
+        SlideHeader(f"s{s}", 25, xy=grid_xy(5), tile_size=64.0, watched=s in (2, 3), split="test") for s in range(4)
+    )
+    header = RunHeader("abmil", "ABMIL", {}, ("a", "b"), ("row",), slides, 1, 3)
+    with RunWriter.create(tmp_path / "run.asmil", header) as writer:
+        writer.write(record(0, 4, 1, 25, False))
+    run = open_run(tmp_path / "run.asmil")
+    assert first_slide(run).slide_id == "s2"
+    assert first_slide(run, ["s1"]).slide_id == "s1"
+    _, reasons = sources(run, "s0")
+    assert reasons[-1].endswith("They are there for s2, s3.")
+
+
 def test_maps_are_collected_compared_and_left_with_the_buttons(
     model: Any, explore: ExploreDock, pictured: Pictured
 ) -> None:
@@ -155,7 +193,15 @@ def test_maps_are_collected_compared_and_left_with_the_buttons(
     explore.panes.toggle.click()
     assert model.canvas.grid.enabled
     assert not explore.chooser.run.isEnabled()
+    assert "Each pane has its own run, attention and row" in explore.chooser.reasons.text()
     assert "effective tiles" in explore.panes.list.item(1).text()
+    assert explore.panes.list.currentRow() == 0
+    explore.panes.list.setCurrentRow(1)
+    assert model.layers.selection.active is controller.comparison.maps[1]
+    explore.write_legend()
+    assert explore.legend.title.text().startswith("Pane 2: ") and "second" in explore.legend.facts.text()
+    model.layers.selection.active = controller.comparison.maps[0]
+    assert explore.panes.list.currentRow() == 0
     choose(explore.chooser.transform, "percentile")
     assert {layer.data.transform_name for layer in controller.comparison.maps} == {"percentile"}
     explore.panes.toggle.click()
@@ -300,6 +346,8 @@ def test_docks_are_closed_and_reopened_and_the_controller_stays(
 def test_every_control_has_a_tooltip_and_no_row_is_cut_off(model: Any, qtbot: Any, dock_type: type) -> None:
     dock = dock_type(model)
     qtbot.addWidget(dock)
+    for field in dock.widget().findChildren(PathField):
+        assert len(field.line.toolTip()) > 20
     for kind in (QAbstractButton, QComboBox, QLineEdit, QListWidget, QSpinBox):
         for control in dock.widget().findChildren(kind):
             own = control.parent().metaObject().className()

@@ -51,7 +51,10 @@ def sources(run: Run, slide_id: str) -> tuple[list[Source], list[str]]:
         rows = (MEAN, *run.row_names) if len(run.row_names) > 1 else (MEAN,)
         offered += [Source(Normalizer(name), row) for name in ("softmax", "nsf", "entmax") for row in rows]
     else:
-        reasons.append("Only maps as stored: raw scores of this slide were not recorded (recipe `watch`).")
+        kept = [slide.slide_id for slide in run.slides if slide.has_scores]
+        some = ", ".join(kept[:5]) + (f" and {len(kept) - 5} more" if len(kept) > 5 else "")
+        known = f" They are there for {some}." if kept else ""
+        reasons.append(f"Only maps as stored: raw scores of this slide were not recorded (recipe `watch`).{known}")
     return offered, reasons
 
 
@@ -88,10 +91,10 @@ class MapView:
     def set(self, source: Source | None = None, transform: str | None = None) -> None:
         """Show another source or transform of the same run and slide."""
         new = source or self.source
-        if new.normalizer is not None and not self.slide.has_scores:
-            raise InputError(f"Raw scores of {self.slide.slide_id!r} were not recorded.", path=self.run.path)
-        if new.row != MEAN and new.row not in self.run.row_names:
-            raise InputError(f"This run has no row {new.row!r}.", path=self.run.path)
+        if new.normalizer is not None:
+            self.run.check_scores(self.slide.slide_id)
+        if new.row != MEAN:
+            self.run.check_row(new.row)
         if new.row != MEAN and new.normalizer is None:
             raise InputError(
                 f"The map as stored is the {self.run.row_join}.", remedy="Choose a normaliser to see one row."

@@ -92,7 +92,7 @@ class Comparison:
         self._layers = [layer for pane in panes for layer in pane]
         for at, layer in enumerate(self._layers):
             viewer.layers.insert(at, layer)  # lowest: that is where napari starts to count panes
-        viewer.layers.selection = set(self.maps)
+        viewer.layers.selection = {self.maps[0]}
         grid, shape = viewer.canvas.grid, _shape(len(cells), viewer.canvas.size, self._layers[0].extent.world)
         grid.stride, grid.shape, grid.spacing, grid.enabled = len(panes[0]), shape, SPACING, True
         self.cells, self.picked = tuple(cells), list(cells)

@@ -69,6 +69,7 @@ class Controller:
         self.stage = Stage(viewer)
         self.comparison = Comparison(viewer, self.stage, self.limit)
         self.stage.changed.connect(self._on_stage)
+        self.map_changed.connect(self._name_colours)
 
     @classmethod
     def of(cls, viewer: Any) -> Controller:
@@ -229,6 +230,9 @@ class Controller:
         single = [layer for layer in layers.maps_of(self.viewer) if layer not in panes]
         for shown in (panes, *([layer] for layer in single)):
             limits.apply(shown, self._epoch, locked=self.locked, shared=len(shown) > 1, unless_by_hand=unless_by_hand)
+
+    def _name_colours(self) -> None:
+        layers.name_colours(self.viewer)
 
     def _on_map(self) -> None:
         """The map layer shows another run or slide."""

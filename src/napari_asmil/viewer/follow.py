@@ -148,7 +148,7 @@ def _go_on_if_visible(window: ref[QObject], follower: ref[Follower]) -> None:
 
 
 def first_slide(run: Run, liked: Sequence[str] = ()) -> RunSlide:
-    """The slide to show first: one of `liked`, else one with a picture, rather with tumour, rather a test slide.
+    """The slide to show first: one of `liked`, else with a picture, rather with tumour, with raw scores, a test slide.
 
     Raises
     ------
@@ -164,4 +164,4 @@ def first_slide(run: Run, liked: Sequence[str] = ()) -> RunSlide:
 def _appeal(slide: RunSlide, liked: Sequence[str]) -> tuple[bool, ...]:
     pictured = slide.slide_path is not None and slide.slide_path.exists()
     tumour = slide.tile_labels is not None and bool(is_tumour(slide.tile_labels).any())
-    return slide.slide_id in liked, pictured, tumour, slide.split == "test"
+    return slide.slide_id in liked, pictured, tumour, slide.has_scores, slide.split == "test"

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Vectors
 
+from napari_asmil.render.facts import shown_text
+
 if TYPE_CHECKING:
     from napari_asmil.annotations import Contours
     from napari_asmil.runs import MapView, Run
@@ -25,6 +27,8 @@ CONTOUR_WIDTH = 2.0
 
 FONT_SIZE = 8
 """Of what we write on the canvas."""
+COLOURS = "colours: "
+"""Begins our words on the canvas."""
 BAR_SIZE = (16.0, 120.0)
 """Width and height of the colour bar on the canvas in screen px."""
 
@@ -119,6 +123,15 @@ def show_colour_bar(layer: Any, visible: bool = True) -> None:
     layer.colorbar.font_size = FONT_SIZE
     layer.colorbar.size = BAR_SIZE
     layer.colorbar.visible = visible
+
+
+def name_colours(viewer: Any) -> None:
+    """Write on the canvas what its colour bar counts, where a person has not written words of their own."""
+    words, bars = viewer.canvas.overlays.text, [layer for layer in maps_of(viewer) if layer.colorbar.visible]
+    if words.text == "" or words.text.startswith(COLOURS):
+        words.text = f"{COLOURS}{shown_text(bars[0].data)}" if bars else ""
+        words.font_size, words.position = FONT_SIZE, "bottom_right"
+        words.visible = bool(bars)
 
 
 def make(data: LayerData, **changes: Any) -> Any:

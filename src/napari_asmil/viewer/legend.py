@@ -13,8 +13,10 @@ from qtpy.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_asmil.analysis.dynamics import top_mass
-from napari_asmil.render.facts import facts_of
+from napari_asmil.errors import InputError
+from napari_asmil.render.facts import facts_of, whole_map
 from napari_asmil.viewer import limits
+from napari_asmil.viewer.layers import entry
 
 if TYPE_CHECKING:
     from napari_asmil.runs import MapView
@@ -28,7 +30,10 @@ def map_facts(layer: Any, epoch: int) -> dict[str, str]:
     view: MapView = layer.data
     if epoch >= view.shape[0]:
         return {"run": view.run.name, "verdict": f"This run has no epoch {epoch}; its last is {view.shape[0] - 1}."}
-    p = view.probabilities(epoch)
+    try:
+        p = whole_map(view, epoch)
+    except InputError as error:
+        return {"run": view.run.name, "verdict": f"NO MAP: {str(error).removeprefix(f'{error.path}: ')}"}
     facts = facts_of(view, epoch, p)
     low, high = layer.contrast_limits
     facts["limits"] = f"{low:.3g} to {high:.3g} {view.transform.unit}, {limits.words(layer)}"
@@ -48,6 +53,7 @@ def short(facts: Mapping[str, str]) -> dict[str, str]:
         "tiles": facts["tiles"],
         "epoch": facts["epoch"],
         "attention": facts["normaliser"],
+        **({"anchor": facts["anchor"]} if "anchor" in facts else {}),
         "limits": facts["limits"],
         "effective tiles": facts["effective tiles"],
         "entropy": f"{facts['normalised entropy']} of 1 (normalised)",
@@ -112,7 +118,9 @@ class Legend(QWidget):
             self.warnings.clear()
             return
         facts = map_facts(layer, epoch)
-        self.title.setText(f"<b>{escape(layer.data.transform.label)}</b> ({escape(layer.data.transform.unit)})")
+        cell, shown = entry(layer).get("cell"), layer.data.transform
+        pane = "" if cell is None else f"Pane {cell + 1}: "
+        self.title.setText(f"{pane}<b>{escape(shown.label)}</b> ({escape(shown.unit)})")
         low, high = layer.contrast_limits
         self.bar.show_colours(layer.colormap, f"{low:.3g}", f"{high:.3g}")
         self.facts.setText(_table(short(facts)))

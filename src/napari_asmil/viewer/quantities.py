@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.analysis.dynamics import is_collapsed, is_flat, median_slide
+from napari_asmil.errors import InputError
 from napari_asmil.render.facts import verdict
 from napari_asmil.runs import Run
 from napari_asmil.runs.schema import probabilities
@@ -112,7 +114,9 @@ def warning(run: Run, epoch: int, slide_id: str | None) -> str:
         named = next((s.index for s in run.slides if s.slide_id == slide_id), None)
         if named is None or not (flat | collapsed)[named]:
             return ""
-        return verdict(probabilities(run.attention(epoch, slide_id)))
+        with suppress(InputError):  # of a map that is lost the legend tells
+            return verdict(probabilities(run.attention(epoch, slide_id)))
+        return ""
     said = []
     if flat.any():
         said.append(f"FLAT MAPS on {flat.sum()} of {len(tiles)} recorded slides: a low JSD says nothing there.")

@@ -28,8 +28,9 @@ def show(paths: Sequence[Path]) -> None:
     """
     found = find_runs(paths)
     viewer = napari.Viewer()
-    open_runs(Controller.of(viewer), found, side_by_side=True)
-    open_docks(viewer, DYNAMICS, EXPLORE)
+    controller = Controller.of(viewer)
+    open_runs(controller, found, side_by_side=True)
+    open_docks(viewer, *((EXPLORE, DYNAMICS) if controller.comparison.active else (DYNAMICS, EXPLORE)))
     napari.run()
 
 
@@ -71,7 +72,8 @@ def open_runs(controller: Controller, paths: Sequence[Path], *, side_by_side: bo
     controller.show_map(runs[0], slide.slide_id)
     cells = [cell_of(MapView(run, slide.slide_id)) for run in runs if _has(run, slide.slide_id)]
     if side_by_side and 2 <= len(cells) <= MAX_CELLS:
-        controller.comparison.enter(cells, slide.slide_id, "m_alpha")
+        controller.show_map(runs[0], slide.slide_id, transform="log10")  # on one linear scale, few maps show anything
+        controller.comparison.enter(cells, slide.slide_id, "log10")
     return runs
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QGroupBox, QLabel
@@ -13,7 +15,7 @@ from napari_asmil.runs import MapView, Run, Source, sources
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.base import add_row
 
-STORED, ANCHOR = "as stored", "anchor, as stored"
+STORED, ANCHOR = "stored", "stored anchor"
 LIMITS = ("locked, all epochs", "each epoch alone")
 NUMBERS = {
     "temperature": ("T", 1.0, 0.01, 100.0, "Temperature, divides the scores: below 1 sharper, above 1 flatter"),
@@ -38,7 +40,8 @@ class Chooser(QGroupBox):
         self.reasons.setWordWrap(True)
         self._lay_out()
         for name, transform in TRANSFORMS.items():
-            self.transform.addItem(f"{transform.label} ({transform.unit})", name)
+            self.transform.addItem(transform.label, name)
+            self.transform.setItemData(self.transform.count() - 1, transform.unit, Qt.ItemDataRole.ToolTipRole)
         self.limits.addItems(LIMITS)
         self.run.currentIndexChanged.connect(self._on_run)
         self.slide.currentIndexChanged.connect(self._on_slide)
@@ -65,7 +68,8 @@ class Chooser(QGroupBox):
         form.addRow(self.reasons)
         for field in (self.run, self.slide, self.normalizer, self.row, self.transform, self.limits):
             field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            field.setMinimumContentsLength(12)
+            field.setMinimumContentsLength(15)
+            field.currentTextChanged.connect(partial(_say_all, field, field.toolTip()))
 
     # ---- what the fields say ------------------------------------------------------------------
 
@@ -170,8 +174,15 @@ class Chooser(QGroupBox):
             if used:
                 spin.setValue(getattr(view.source.normalizer, name))
         self.transform.setCurrentIndex(self.transform.findData(view.transform_name))
+        if self._controller.comparison.active:
+            reasons = ["Each pane has its own run, attention and row: leave the comparison to choose others."]
         self.reasons.setText("\n".join(reasons))
         self.reasons.setVisible(bool(reasons))
+
+
+def _say_all(field: QComboBox, tip: str, text: str) -> None:
+    """What is chosen stands in the tooltip too: a narrow field cuts it."""
+    field.setToolTip(f"{tip}.\n{text}")
 
 
 def _spin(value: float, low: float, high: float) -> QDoubleSpinBox:
@@ -207,7 +218,7 @@ def _normalizer_titles(run: Run, offered: list[Source]) -> list[tuple[str, objec
     for source in offered:
         kind = _kind(source)
         own = run.anchor_normalizer if kind == ANCHOR else None
-        titles[kind] = TITLES.get(kind) or f"{kind} ({run.map_words if own is None else own.label})"
+        titles[kind] = TITLES.get(kind) or f"{kind}: {run.map_words if own is None else own.label}"
     return [(title, kind) for kind, title in titles.items()]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from napari.utils.notifications import show_error
+from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QCheckBox, QGroupBox, QHBoxLayout, QLabel, QListWidget, QPushButton, QVBoxLayout
 
 from napari_asmil.errors import InputError
 from napari_asmil.viewer.compare import MAX_CELLS, cell_of
 from napari_asmil.viewer.controller import Controller
+from napari_asmil.viewer.layers import entry
 from napari_asmil.viewer.legend import map_facts
 
 LINES = 4
@@ -30,7 +32,8 @@ class Panes(QGroupBox):
         self.remove.clicked.connect(self._remove)
         self.toggle.clicked.connect(self._toggle)
         self.shared.clicked.connect(controller.comparison.share)
-        self.list.itemSelectionChanged.connect(self._enable)
+        self.list.itemSelectionChanged.connect(self._on_row)
+        controller.viewer.layers.selection.events.active.connect(self._on_layer)
         self.write()
 
     def _lay_out(self) -> None:
@@ -62,12 +65,26 @@ class Panes(QGroupBox):
                 facts = map_facts(layer, epoch)
                 lines[at] += f"\neffective tiles {facts.get('effective tiles', '–')}  {facts.get('verdict', '')}"
         if [self.list.item(i).text() for i in range(self.list.count())] != lines:
-            chosen = self.list.currentRow()
-            self.list.clear()
-            self.list.addItems(lines)
-            self.list.setCurrentRow(chosen)
+            chosen = max(self.list.currentRow(), 0 if comparison.active else -1)
+            with QSignalBlocker(self.list):
+                self.list.clear()
+                self.list.addItems(lines)
+                self.list.setCurrentRow(chosen)
         self.shared.setChecked(comparison.shared)
         self._enable()
+
+    def _on_row(self) -> None:
+        """The pane that is chosen is the layer that is selected: the legend tells of it."""
+        row, maps = self.list.currentRow(), self._controller.comparison.maps
+        if 0 <= row < len(maps):
+            self._controller.viewer.layers.selection.active = maps[row]
+        self._enable()
+
+    def _on_layer(self) -> None:
+        active = self._controller.viewer.layers.selection.active
+        cell = None if active is None else entry(active).get("cell")
+        if cell is not None and cell < self.list.count():
+            self.list.setCurrentRow(cell)
 
     def _enable(self) -> None:
         comparison = self._controller.comparison
