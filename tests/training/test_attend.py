@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from napari_asmil.errors import InputError
+from napari_asmil.runs import open_run
 from napari_asmil.training import attend, fit
+from napari_asmil.training.attend import scale_notes
 from tests.training.cohorts import small_cohort, small_recipe
 
 
@@ -52,3 +55,20 @@ def test_a_checkpoint_out_of_its_run_is_not_followed(trained: Path, tmp_path: Pa
         attend(small_cohort().bags, trained, tmp_path / "b.asmil")
     with pytest.raises(InputError, match="no folder of this run"):
         list(fit(small_cohort(), small_recipe(epochs=0), trained, device="cpu"))
+
+
+def test_it_is_said_whose_pixel_size_keeps_scales_from_being_compared() -> None:
+    known = small_cohort(slides=3).bags
+    blind = tuple(replace(bag, mpp=None) for bag in known)
+    assert scale_notes(known, {"tile_um": 16.0}) == ""
+    assert scale_notes(known, {"tile_um": None}).endswith("the pixel size of the training is unknown")
+    assert scale_notes(blind, {"tile_um": None}).endswith("of the training and of these slides is unknown")
+    assert scale_notes(blind[:2], {"tile_um": 16.0}).endswith("the pixel size of s0, s1 is unknown")
+    assert scale_notes(known[:1], {"tile_um": 8.0}) == "tiles of another scale: s0 16 µm; trained on 8 µm"
+
+
+def test_the_fold_that_was_applied_is_named_with_its_method(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "asmil").mkdir()
+    fold = trained.rename(tmp_path / "asmil" / "fold0.asmil")
+    list(attend(small_cohort().bags, fold, tmp_path / "b.asmil", device="cpu"))
+    assert open_run(tmp_path / "b.asmil").applied == "epoch 0 of asmil-fold0"

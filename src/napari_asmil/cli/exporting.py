@@ -10,13 +10,13 @@ import typer
 from napari_asmil.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_asmil.runs import Source
+    from napari_asmil.runs import Run, Source
 
 
 def export(
     run: Annotated[Path, typer.Argument(help="A run.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="PNG of the overlay, GIF of the epochs or QuPath .geojson.")],
-    slide: Annotated[str | None, typer.Option(help="Slide id; the run's first when not given.")] = None,
+    slide: Annotated[str | None, typer.Option(help="Slide id; when not given, one with picture and scores.")] = None,
     epoch: Annotated[int | None, typer.Option(help="Epoch; the last when not given.")] = None,
     normalizer: Annotated[str, typer.Option(help="stored, softmax, nsf or entmax.")] = "stored",
     temperature: Annotated[float | None, typer.Option(help="T of softmax and NSF; 1 when not given.")] = None,
@@ -44,7 +44,7 @@ def export(
     opened = open_run(run)
     if opened.n_epochs == 0:
         raise InputError("This run has no committed epoch yet.", path=run)
-    view = MapView(opened, slide or opened.slides[0].slide_id, source, **_given(transform=transform))
+    view = MapView(opened, slide or _first(opened), source, **_given(transform=transform))
     at = opened.n_epochs - 1 if epoch is None else epoch
     if not 0 <= at < opened.n_epochs:
         raise InputError(f"There is no epoch {at}; epochs 0 to {opened.n_epochs - 1} are committed.", path=run)
@@ -87,6 +87,12 @@ def _refuse_idle(kind: str, given: dict[str, object]) -> None:
         raise InputError(f"Unknown limits {given['--limits']!r}.", remedy="Known: locked, epoch.")
     if kind == ".gif" and given["--limits"] == "epoch":
         raise InputError("A film has one colour scale: its limits are locked over all epochs.", remedy="Leave it out.")
+
+
+def _first(run: Run) -> str:
+    """The first slide of which most can be shown: its picture is there, its raw scores were recorded."""
+    drawn = {slide.slide_id: slide.slide_path is not None and slide.slide_path.is_file() for slide in run.slides}
+    return max(run.slides, key=lambda slide: (drawn[slide.slide_id], slide.has_scores)).slide_id
 
 
 def _given(**options: Any) -> dict[str, Any]:

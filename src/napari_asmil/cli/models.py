@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -29,6 +29,9 @@ def train(
     preset: Annotated[str, typer.Option(help="Settings of the training.")] = "stable",
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
     seed: Annotated[int, typer.Option(help="Of the initialisation, the order of the slides and the folds.")] = 0,
+    watch: Annotated[
+        str | None, typer.Option(help="Recorded slides that keep raw scores of every row: a number, all, or ids (a,b).")
+    ] = None,
     subset: Annotated[bool, typer.Option("--subset", help="Leave out bags that --labels has no row for.")] = False,
     folds: Annotated[int, typer.Option(help="Cross-validate over so many folds, to the last epoch of each.")] = 0,
     floors: Annotated[bool, typer.Option(help="With --folds: what trivial methods reach on the same folds.")] = True,
@@ -40,7 +43,8 @@ def train(
     from napari_asmil.training.crossval import cross_validate
 
     cohort = read_cohort(features, labels, label=label, splits=splits, subset=subset)
-    changes = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
+    changes: dict[str, Any] = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
+    changes |= {} if watch is None else {"watch": _watched(watch, len(cohort.bags))}
     recipes = {name: make_recipe(preset, name, **changes) for name in method or ["asmil"]}
     if not folds:
         for name, recipe in recipes.items():
@@ -54,6 +58,13 @@ def train(
 
     finish(follow(start, "train"))
     typer.echo((out / "report.txt").read_text(encoding="utf-8"))
+
+
+def _watched(given: str, n_slides: int) -> int | tuple[str, ...]:
+    """A number, all, or slide ids between commas."""
+    if given == "all":
+        return n_slides
+    return int(given) if given.isdecimal() else tuple(name.strip() for name in given.split(","))
 
 
 def _train_one(cohort: Cohort, recipe: Recipe, path: Path, device: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
+from json import JSONDecodeError
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,8 +15,10 @@ from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
 from napari_asmil.runs import schema
-from napari_asmil.runs.damage import find_array, read_commit, read_rows
+from napari_asmil.runs.damage import REMEDY, find_array, read_commit, read_rows
+from napari_asmil.runs.describing import describe_run
 from napari_asmil.runs.recorded import RunSlide
+from napari_asmil.words import counted, listed
 
 Branch = Literal["online", "anchor"]
 
@@ -34,6 +37,8 @@ def open_run(path: str | Path) -> Run:
     try:
         group = zarr.open_group(path, mode="r", zarr_format=3)
         attrs = group.attrs[schema.KEY]
+    except JSONDecodeError as error:
+        raise InputError("This run is damaged: its zarr.json cannot be read.", remedy=REMEDY, path=path) from error
     except (FileNotFoundError, NotADirectoryError, KeyError, ValueError) as error:
         raise InputError(
             "This is no napari-asmil run (no zarr group with our attributes).",
@@ -63,10 +68,14 @@ class Run:
         self._scalars = np.empty((0, len(attrs["slides"]), len(attrs["scalar_names"])))
         self.refresh()
 
+    def __repr__(self) -> str:
+        epochs, slides = counted(self.n_epochs, "epoch"), counted(len(self.attrs["slides"]), "slide")
+        return f"Run({self.name}, {self.label}, {epochs}, {slides})"
+
     @property
     def name(self) -> str:
-        """Folder name without its suffix."""
-        return self.path.name.removesuffix(".asmil")
+        """Folder name without its suffix, see `schema.run_name`."""
+        return schema.run_name(self.path)
 
     @property
     def label(self) -> str:
@@ -174,10 +183,28 @@ class Run:
         for s in self.slides:
             if s.slide_id == slide_id:
                 return s
-        known = ", ".join(s.slide_id for s in self.slides[:5])
+        known = listed(s.slide_id for s in self.slides)
         raise InputError(
             f"Slide {slide_id!r} is not recorded in this run.", remedy=f"Recorded: {known}.", path=self.path
         )
+
+    def check_row(self, name: str) -> None:
+        """Refuse what is no name of a row."""
+        if name not in self.row_names:
+            raise InputError(
+                f"This run has no row {name!r}.", remedy=f"Rows: {listed(self.row_names)}, or mean.", path=self.path
+            )
+
+    def check_scores(self, slide_id: str) -> None:
+        """Refuse a slide without raw scores, from which no other normaliser and no single row can be derived."""
+        if not self.slide(slide_id).has_scores:
+            kept = [s.slide_id for s in self.slides if s.has_scores]
+            raise InputError(
+                f"Raw scores of {slide_id!r} were not recorded, so only the map as stored can be shown.",
+                remedy=(f"They are there for {listed(kept)}; train" if kept else "Train")
+                + " with `--watch all`, or this slide in the recipe's `watch`, to have them.",
+                path=self.path,
+            )
 
     def refresh(self) -> int:
         """Look for newly committed epochs; returns how many there are now."""
@@ -198,13 +225,9 @@ class Run:
 
     def scores(self, epoch: int, slide_id: str) -> NDArray[np.float32]:
         """Raw scores z before any normaliser, float32 (K, M)."""
+        self.check_scores(slide_id)
         s = self.slide(slide_id)
-        if s.score_offset is None:
-            raise InputError(
-                f"Raw scores of {slide_id!r} were not recorded, so only the map as stored can be shown.",
-                remedy="Train with this slide in the recipe's `watch` list.",
-                path=self.path,
-            )
+        assert s.score_offset is not None
         return self._row("scores", epoch, slice(None), slice(s.score_offset, s.score_offset + s.n_tiles))
 
     def scalars(self, name: str) -> NDArray[np.float64]:
@@ -232,17 +255,7 @@ class Run:
 
     def describe(self) -> list[str]:
         """Sentences for `napari-asmil info`."""
-        anchor = "no anchor" if self.anchor_normalizer is None else f"anchor {self.anchor_normalizer.label}"
-        watched = sum(s.has_scores for s in self.slides)
-        return [
-            f"run of {self.label} (method {self.method}, {self.normalizer.label}, {anchor})",
-            f"schema {self.attrs['schema']}, created {self.attrs['created']}",
-            f"a trained model applied: {self.applied}"
-            if self.applied
-            else f"{self.n_epochs} of {self.planned_epochs + 1} epochs committed, the initialisation included",
-            f"{len(self.slides)} slides recorded, {watched} with raw scores of {len(self.row_names)} row(s)",
-            f"classes: {', '.join(self.class_names)}",
-        ]
+        return describe_run(self)
 
     def _checked(self, epoch: int) -> int:
         if not 0 <= epoch < self.n_epochs:

@@ -54,6 +54,12 @@ SCALARS = (
 """Per epoch and slide, float64: JSD to the epoch before and JSD online vs anchor in bits, entropy in nats."""
 
 
+def run_name(run: Path) -> str:
+    """Folder name without its suffix; a fold's follows that of its method, since all methods have the same folds."""
+    name = run.name.removesuffix(".asmil")
+    return f"{run.absolute().parent.name}-{name}" if re.fullmatch(r"fold\d+", name) else name
+
+
 def commit_path(run: Path, epoch: int) -> Path:
     """Where the commit of `epoch` lies."""
     return run / "epochs" / f"{epoch:06d}.json"

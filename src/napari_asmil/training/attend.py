@@ -15,11 +15,12 @@ from napari_asmil.bags import Bag
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
 from napari_asmil.runs import EpochRecord, RunWriter, SlideRecord, open_run
-from napari_asmil.runs.schema import checkpoint_path
+from napari_asmil.runs.schema import checkpoint_path, run_name
 from napari_asmil.training.device import pick_device, torch_threads
 from napari_asmil.training.recipe import Recipe
 from napari_asmil.training.recording import look, run_header, slide_header
 from napari_asmil.training.state import Sizes, State
+from napari_asmil.words import counted, listed
 
 
 def attend(
@@ -116,12 +117,15 @@ def _check_fits(bag: Bag, expects: dict[str, Any], folder: Path) -> None:
 def scale_notes(bags: Sequence[Bag], expects: dict[str, Any]) -> str:
     """Words where tiles differ in scale from the training's by more than a tenth, or that is not known."""
     wanted = expects["tile_um"]
-    notes = []
-    for bag in bags:
-        if wanted is None or bag.mpp is None or bag.tiles is None:
-            notes.append(f"{bag.slide_id}: scale of tiles not compared (mpp unknown)")
-        elif abs(bag.tiles.size * bag.mpp / wanted - 1) > 0.1:
-            notes.append(f"{bag.slide_id}: tiles of {bag.tiles.size * bag.mpp:.4g} µm, trained on {wanted:.4g} µm")
+    own = {b.slide_id: None if b.mpp is None or b.tiles is None else b.tiles.size * b.mpp for b in bags}
+    unknown = [slide for slide, side in own.items() if side is None]
+    if wanted is None:
+        whose = "of the training" + (" and of these slides" if unknown else "")
+        return f"scale of tiles not compared: the pixel size {whose} is unknown"
+    notes = [f"scale of tiles not compared: the pixel size of {listed(unknown)} is unknown"] if unknown else []
+    other = [f"{slide} {side:.4g} µm" for slide, side in own.items() if side and abs(side / wanted - 1) > 0.1]
+    if other:
+        notes.append(f"tiles of another scale: {listed(other)}; trained on {wanted:.4g} µm")
     return "; ".join(notes)
 
 
@@ -144,10 +148,10 @@ def _events(
     slides = [slide_header(bag, path, label=None, split="", watched=True, digest=bag.content_hash()) for bag in bags]
     notes = scale_notes(bags, facts["expects"])
     told = "; ".join(n for n in (f"features: {bags[0].encoder or 'encoder unknown'}", notes) if n)
-    applied = f"epoch {facts['epoch']} of {folder.parent.parent.name.removesuffix('.asmil')}"
+    applied = f"epoch {facts['epoch']} of {run_name(folder.parent.parent)}"
     header = run_header(state, recipe, slides, facts["class_names"], device, notes=told, applied=applied)
     seconds = time.perf_counter() - begun
     with RunWriter.create(path, header) as writer:
         writer.write(EpochRecord(records, step=state.step, seconds=seconds))
     yield EpochDone(path, 0, 0, seconds)
-    yield Finished(path, "done", f"Attended to {len(bags)} slide(s)." + (f" Note: {notes}." if notes else ""))
+    yield Finished(path, "done", f"Attended to {counted(len(bags), 'slide')}." + (f" Note: {notes}." if notes else ""))

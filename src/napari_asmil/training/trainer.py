@@ -25,6 +25,7 @@ from napari_asmil.training.recipe import Recipe
 from napari_asmil.training.recording import look, recorded_ids, run_header, slide_header
 from napari_asmil.training.state import State, check_method
 from napari_asmil.training.survey import Survey, survey
+from napari_asmil.words import listed
 
 HELD_OUT: tuple[Literal["val", "test"], ...] = ("val", "test")
 
@@ -69,12 +70,21 @@ def fit(
     cohort.check()
     if not cohort.select("train"):
         raise InputError("No slide is in the split 'train', so there is nothing to train on.")
-    recorded_ids(cohort, recipe)
+    _check_watch(recipe, recorded_ids(cohort, recipe))
     check_method(recipe)
     path = Path(out)
     if path.exists():
         _same_training(path, recipe, _told_of(cohort))
     return _Training(cohort, recipe, path, chosen, stop or threading.Event()).events()
+
+
+def _check_watch(recipe: Recipe, recorded: tuple[str, ...]) -> None:
+    unknown = set(recipe.watch) - set(recorded) if isinstance(recipe.watch, tuple) else ()
+    if unknown:
+        raise InputError(
+            f"Raw scores of {listed(sorted(unknown))} are to be kept (watch), but no such slide is recorded.",
+            remedy=f"Recorded: {listed(recorded)}.",
+        )
 
 
 def _same_training(path: Path, recipe: Recipe, told: dict[str, Any]) -> None:
@@ -180,8 +190,6 @@ class _Training:
             return set(recorded)
         watch = self.recipe.watch
         if isinstance(watch, tuple):
-            if unknown := set(watch) - set(recorded):
-                raise InputError(f"The recipe watches {sorted(unknown)[0]!r}, which is not a recorded slide.")
             return set(watch)
         drawn = [i for i in recorded for b in self.cohort.bags if b.slide_id == i and b.slide_path is not None]
         rest = [i for i in recorded if i not in drawn]
