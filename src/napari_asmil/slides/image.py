@@ -19,7 +19,11 @@ LARGEST = 100_000_000
 
 
 def sniff(path: Path) -> bool:
-    """Whether the file is a picture of one of `FORMATS`."""
+    """Whether the file is a picture of one of `FORMATS`, be it cut off."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head.startswith((b"\x89PNG\r\n", b"\xff\xd8\xff")) or (head[:4] == b"RIFF" and head[8:] == b"WEBP"):
+        return True
     try:
         with _opened(path):
             return True
@@ -39,7 +43,12 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
         with _opened(path) as image:
             kind, (width, height) = image.format, image.size
     except (OSError, ValueError) as error:
-        raise Unreadable(f"The picture cannot be opened ({error}).", path=path) from error
+        reason = "its header is not whole" if isinstance(error, UnidentifiedImageError) else error
+        raise Unreadable(
+            f"The picture cannot be opened ({reason}).",
+            remedy="It is probably cut off or damaged; copy it again from where it came from.",
+            path=path,
+        ) from error
     if width * height > LARGEST:
         raise InputError(
             f"It is a {kind} of {width} x {height} px, which can only be decoded whole.",
