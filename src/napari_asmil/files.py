@@ -44,10 +44,16 @@ def complete(path: Path) -> Iterator[Path]:
             yield partial
     except OSError as error:
         raise InputError(
-            f"It cannot be written ({error.strerror or error}).",
+            f"It cannot be written ({why(error, path)}).",
             remedy="Choose an existing folder with room that you may write to.",
             path=path,
         ) from error
+
+
+def why(error: OSError, path: Path) -> str:
+    """The system's reason; where a file stands in the place of a folder, that in words instead."""
+    file = next((above for above in (path, *path.parents) if above.exists()), path)
+    return f"{file} is a file, not a folder" if file != path and not file.is_dir() else error.strerror or str(error)
 
 
 def write_text(path: Path, text: str) -> None:

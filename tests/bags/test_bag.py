@@ -117,7 +117,7 @@ def test_a_written_bag_reads_back_with_all_it_knows(tmp_path, make_bag):
     np.testing.assert_array_equal(back.tile_labels, share)
     np.testing.assert_array_equal(back.tiles.xy, bag.tiles.xy)
     assert (back.tiles.size, back.content_hash(), back.tile_mpp) == (64, bag.content_hash(), 1.0)
-    assert "3 tiles are at least half tumour" in "\n".join(back.describe())
+    assert "3 of 6 tiles positive (a share of one half or more)" in "\n".join(back.describe())
 
 
 def test_the_slide_is_named_relative_to_the_bag_so_that_both_can_be_moved(tmp_path, make_bag):

@@ -162,3 +162,21 @@ def test_contours_that_lie_wholly_outside_the_slide_are_refused(tmp_path: Path) 
             extract_all([tmp_path / "a.png"], tmp_path / "bags", size=32, cover=True, contours=tmp_path / "far.geojson")
         )
     assert not list((tmp_path / "bags").glob("*.h5"))
+
+
+def test_slides_that_are_no_h_and_e_are_told_of_at_the_end(tmp_path: Path) -> None:
+    dark = np.full((256, 256, 3), 2, np.uint8)
+    dark[64:192, 64:192] = (90, 10, 20)
+    for name in "ab":
+        Image.fromarray(dark).save(tmp_path / f"{name}.png")
+    message = outcome(list(extract_all(sorted(tmp_path.glob("*.png")), tmp_path / "bags", size=32))).message
+    assert message.startswith("2 bags\nNote: a.png, b.png: the ground is dark")
+    assert any("ground is dark" in line for line in read_bag(tmp_path / "bags" / "a.h5").describe())
+
+
+def test_a_bag_says_when_a_tile_counts_as_positive(tmp_path: Path) -> None:
+    Image.fromarray(tissue(64, 64)).save(tmp_path / "a.png")
+    (tmp_path / "p.csv").write_text("image,x,y,cls\na,1,1,epithelial\n")
+    list(extract_all([tmp_path / "a.png"], tmp_path / "bags", size=32, cover=True, points=tmp_path / "p.csv"))
+    said = "tile labels: 1 of 4 tiles positive (the tile holds a nucleus of class epithelial)"
+    assert said in read_bag(tmp_path / "bags" / "a.h5").describe()

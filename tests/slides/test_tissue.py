@@ -5,7 +5,7 @@ import pytest
 
 from napari_asmil import open_slide
 from napari_asmil.errors import InputError
-from napari_asmil.slides.tissue import tile_grid, tissue_mask
+from napari_asmil.slides.tissue import stain_doubt, tile_grid, tissue_mask
 
 MICRON = {"photometric": "rgb", "resolution": (10000, 10000), "resolutionunit": "CENTIMETER"}
 
@@ -75,3 +75,20 @@ def test_cover_tiles_everything_and_shifts_a_last_row_inside_when_half_a_tile_is
 def test_a_slide_smaller_than_a_tile_is_refused(stained):
     with pytest.raises(InputError, match=r"900 px.*1000 x 800 px"):
         tile_grid(stained, 900)
+
+
+@pytest.mark.parametrize(
+    ("ground", "tissue", "said"),
+    [
+        ((245, 245, 245), (220, 120, 170), ""),
+        ((2, 2, 2), (90, 10, 20), "ground is dark"),
+        ((255, 255, 255), (0, 200, 0), "neither pink nor violet"),
+    ],
+    ids=["H&E", "fluorescence", "painted boxes"],
+)
+def test_a_slide_that_is_no_h_and_e_is_told_where_tissue_is_looked_for(make_tiff, ground, tissue, said):
+    array = np.full((400, 400, 3), ground, np.uint8)
+    array[100:300, 100:300] = tissue
+    with open_slide(make_tiff(array, **MICRON)) as slide:
+        doubt = stain_doubt(slide, tissue_mask(slide))
+    assert said in doubt and bool(doubt) == bool(said)

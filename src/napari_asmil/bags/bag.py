@@ -37,6 +37,8 @@ class Bag:
         Where the tiles lie; None when the file does not say.
     tile_labels : float32 (M,) or None
         Share of each tile that is tumour.
+    tile_truth : str
+        When a tile counts as positive, in words; empty when unknown.
     source : Path or None
         The feature file.
     encoder : str
@@ -59,6 +61,7 @@ class Bag:
     load: Callable[[], NDArray[np.float32]]
     tiles: TileGrid | None = None
     tile_labels: NDArray[np.float32] | None = None
+    tile_truth: str = ""
     source: Path | None = None
     encoder: str = ""
     mpp: float | None = None
@@ -177,7 +180,9 @@ class Bag:
         if self.n_twice:
             lines.append(f"{counted(self.n_twice, 'tile lies', 'tiles lie')} exactly on another one")
         if self.tile_labels is not None:
-            lines.append(f"tile labels: {int((self.tile_labels >= 0.5).sum())} tiles are at least half tumour")
+            rule = self.tile_truth or "a share of one half or more"
+            positive = int((self.tile_labels >= 0.5).sum())
+            lines.append(f"tile labels: {positive} of {counted(self.n_tiles, 'tile')} positive ({rule})")
         if self.slide_path is not None:
             lines.append(f"slide: {self.slide_path}")
         if self.contours_path is not None:

@@ -23,6 +23,9 @@ from napari_asmil.errors import InputError
 from napari_asmil.files import complete
 from napari_asmil.geometry import TileGrid
 
+TRUTH = "tile_truth"
+"""File attribute that says in words when a tile counts as tumour."""
+
 NUMBERS = {
     "patch_size",
     "patch_size_level0",
@@ -77,6 +80,7 @@ def read(path: Path) -> Bag:
         tile_labels=tile_labels,
         source=path,
         encoder=encoder,
+        tile_truth=str(own.get(TRUTH) or ""),
         mpp=mpp,
         tile_px=_whole_number(attrs["patch_size"], "patch_size", path),
         slide_size=slide_size,

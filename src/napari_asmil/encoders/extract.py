@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from napari_asmil.annotations import read_annotations
 from napari_asmil.annotations.points import read_points, tiles_with_points
 from napari_asmil.bags import in_memory_bag, write_bag
+from napari_asmil.bags.trident import TRUTH
 from napari_asmil.encoders.base import Encoder
 from napari_asmil.encoders.kept import SETTINGS, made_before
 from napari_asmil.encoders.reading import tile_batches
@@ -21,13 +22,17 @@ from napari_asmil.encoders.registry import get_encoder
 from napari_asmil.encoders.tile_edge import tile_edge
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, Event, Finished, Started
+from napari_asmil.files import why
 from napari_asmil.geometry import TileGrid
 from napari_asmil.slides import Slide, open_slide
-from napari_asmil.slides.tissue import tile_grid
+from napari_asmil.slides.tissue import stain_doubt, tile_grid, tissue_mask
+from napari_asmil.words import counted
 
 POSITIVE_CLASSES = ("epithelial",)
 """Classes of nuclei that make a tile positive, where truth comes from a table of points."""
 SAMPLE_BYTES = 2**20
+NOTE = "Note: "
+"""Begins what is doubtful in the sentence that ends an extraction."""
 
 
 def extract(
@@ -96,7 +101,9 @@ def extract(
             yield Finished(out, "done", "It is there already, made with the same settings.")
             return
         _make_folder(out.parent)
-        grid = tile_grid(slide, edge.level0, stride=stride, cover=cover)
+        mask = None if cover else tissue_mask(slide)
+        grid = tile_grid(slide, edge.level0, stride=stride, cover=cover, mask=mask)
+        doubt = "" if mask is None else stain_doubt(slide, mask)
         truth = _truth(slide, grid, contours, points)
         yield Started(out, len(grid), unit="tiles")
         features = np.empty((len(grid), encode.dim), dtype=np.float32)
@@ -117,8 +124,16 @@ def extract(
             slide_path=slide_path,
             contours_path=None if contours is None else Path(contours),
         )
-    write_bag(out, bag, attrs={SETTINGS: settings, "derivation": edge.derivation})
-    yield Finished(out, "done", f"{len(grid)} tiles x {encode.dim} features; {edge.derivation}.")
+    derivation = edge.derivation + (f"; {doubt}" if doubt else "")
+    write_bag(out, bag, attrs={SETTINGS: settings, "derivation": derivation, TRUTH: _truth_words(contours, points)})
+    said = f"{counted(len(grid), 'tile')} x {encode.dim} features; {edge.derivation}."
+    yield Finished(out, "done", said + (f" {NOTE}{doubt}" if doubt else ""))
+
+
+def _truth_words(contours: str | Path | None, points: str | Path | None) -> str:
+    if contours is not None:
+        return "at least half of the tile lies inside tumour contours"
+    return f"the tile holds a nucleus of class {' or '.join(POSITIVE_CLASSES)}" if points is not None else ""
 
 
 def _make_folder(folder: Path) -> None:
@@ -126,7 +141,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as reason:
         raise InputError(
-            f"The folder for the features cannot be made ({reason.strerror}).",
+            f"The folder for the features cannot be made ({why(reason, folder / 'bag.h5')}).",
             remedy="Choose a folder you may write to.",
             path=folder,
         ) from reason

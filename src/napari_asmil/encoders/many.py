@@ -8,7 +8,7 @@ from pathlib import Path
 from threading import Event as Flag
 from typing import TypedDict, Unpack
 
-from napari_asmil.encoders.extract import extract
+from napari_asmil.encoders.extract import NOTE, extract
 from napari_asmil.encoders.registry import get_encoder
 from napari_asmil.encoders.tile_edge import check_tile_size
 from napari_asmil.errors import InputError
@@ -88,6 +88,7 @@ def extract_all(
         )
     yield Started(Path(folder), len(paths), unit="slides")
     refused: dict[str, list[Path]] = {}
+    doubtful: dict[str, list[str]] = {}
     for number, path in enumerate(paths, 1):
         if stop is not None and stop.is_set():
             yield Finished(Path(folder), "stopped", f"stopped before slide {number} of {len(paths)}")
@@ -101,6 +102,8 @@ def extract_all(
                 elif isinstance(event, Finished) and event.why == "stopped":
                     yield Finished(Path(folder), "stopped", f"stopped at slide {number} of {len(paths)}")
                     return
+                elif isinstance(event, Finished) and (doubt := event.message.partition(NOTE)[2]):
+                    doubtful.setdefault(doubt, []).append(path.name)
         except InputError as reason:
             if len(paths) == 1:
                 raise
@@ -113,7 +116,8 @@ def extract_all(
         yield Finished(Path(folder), "failed", "\n".join([f"{number} of {len(paths)} slides refused.", *told]))
     else:
         with_truth = f", {sum(map(bool, annotated.values()))} of them with contours" if contours is not None else ""
-        yield Finished(Path(folder), "done", counted(len(paths), "bag") + with_truth)
+        notes = [f"{NOTE}{listed(names)}: {doubt}" for doubt, names in doubtful.items()]
+        yield Finished(Path(folder), "done", "\n".join([counted(len(paths), "bag") + with_truth, *notes]))
 
 
 def _check_names(paths: Sequence[Path]) -> None:

@@ -23,6 +23,9 @@ FAINTEST = 0.05
 DARKEST = 12
 """Brightness (of 255) up to which a pixel is black background, whose saturation is noise."""
 
+BRIGHT = 128
+"""Brightness (of 255) of the ground below which a slide was not lit through."""
+
 Mask = tuple[NDArray[np.bool_], tuple[float, float]]
 
 
@@ -49,6 +52,18 @@ def tissue_mask(slide: Slide) -> Mask:
     flat = smooth.max() == smooth.min()
     threshold = FAINTEST if flat else max(float(threshold_otsu(smooth)), FAINTEST)
     return smooth > threshold, downsample
+
+
+def stain_doubt(slide: Slide, mask: Mask) -> str:
+    """A sentence where the mask's rule, made for H&E on bright glass, may not fit the slide; else ""."""
+    inside, _ = mask
+    rgb = _overview(slide)[0]
+    if not inside.all() and np.median(rgb[~inside].max(axis=1)) < BRIGHT:
+        return "the ground is dark, as of fluorescence, and tissue detection is made for H&E: look at the tiles."
+    red, green, blue = np.median(rgb[inside], axis=0) if inside.any() else (1, 0, 1)
+    if green >= min(red, blue):
+        return "the tissue found is neither pink nor violet, and tissue detection is made for H&E: look at the tiles."
+    return ""
 
 
 def _overview(slide: Slide) -> tuple[NDArray[Any], tuple[float, float]]:
