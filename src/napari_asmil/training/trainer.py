@@ -25,7 +25,7 @@ from napari_asmil.training.recipe import Recipe
 from napari_asmil.training.recording import look, recorded_ids, run_header, slide_header
 from napari_asmil.training.state import State, check_method
 from napari_asmil.training.survey import Survey, survey
-from napari_asmil.words import listed
+from napari_asmil.words import counted, listed
 
 HELD_OUT: tuple[Literal["val", "test"], ...] = ("val", "test")
 
@@ -74,6 +74,9 @@ def fit(
     check_method(recipe)
     path = Path(out)
     if path.exists():
+        if not (path / "zarr.json").is_file():
+            what = "This folder exists already and is no run." if path.is_dir() else "This is a file."
+            raise InputError(what, remedy="Choose a new name for the run, such as NAME.asmil.", path=path)
         _same_training(path, recipe, _told_of(cohort))
     return _Training(cohort, recipe, path, chosen, stop or threading.Event()).events()
 
@@ -215,7 +218,7 @@ class _Training:
                     return
             curves |= self._held_out_metrics(records)
             yield from self._commit(state, writer, epoch, records, curves, time.perf_counter() - begun)
-        yield Finished(self.path, "done", f"Trained {writer.n_epochs - 1} epochs.")
+        yield Finished(self.path, "done", _trained(writer.n_epochs - 1, done - 1))
 
     def _stopped(self, writer: RunWriter) -> Finished:
         last = writer.n_epochs - 1
@@ -268,6 +271,15 @@ class _Training:
                 shutil.rmtree(old, ignore_errors=True)
         yield Checkpointed(folder, epoch)
         yield EpochDone(self.path, epoch, self.recipe.epochs, seconds, curves)
+
+
+def _trained(epochs: int, before: int) -> str:
+    """How many epochs were trained, and how many of them before this time; -1 where not even epoch 0 was there."""
+    if before < 0 or not epochs:
+        return f"Trained {counted(epochs, 'epoch')}."
+    if before == epochs:
+        return f"Nothing to train: the run is finished ({counted(epochs, 'epoch')})."
+    return f"Trained {counted(epochs - before, 'epoch')} more, {epochs} in all."
 
 
 def _expects(bag: Bag) -> dict[str, object]:

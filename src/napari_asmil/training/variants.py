@@ -47,7 +47,7 @@ def split_variant(variant: str) -> tuple[str, str]:
     """
     if variant not in variants():
         raise InputError(
-            f"Unknown variant {variant!r}.",
+            f"Unknown method {variant!r}.",
             remedy=f"It is a method ({', '.join(method_names())}), alone or with _nsf, _softmax, _aem or _ensemble;"
             " asmil has its anchor, asmil_no_anchor none.",
         )
