@@ -111,7 +111,6 @@ def side_by_side(viewer: Any, made: Path) -> None:
     """All runs of the demo, at an epoch in the middle."""
     controller = Controller.of(viewer)
     open_runs(controller, [made / "runs"], side_by_side=True)
-    controller.comparison.show("log10")
     controller.set_epoch(3)
     settle()
     viewer.fit_to_view()

@@ -69,7 +69,6 @@ class Controller:
         self.stage = Stage(viewer)
         self.comparison = Comparison(viewer, self.stage, self.limit)
         self.stage.changed.connect(self._on_stage)
-        self.map_changed.connect(self._name_colours)
 
     @classmethod
     def of(cls, viewer: Any) -> Controller:
@@ -122,8 +121,7 @@ class Controller:
         """Open a run folder, finished or still being written; one that is open already is returned as it is."""
         from napari_asmil.runs import open_run
 
-        known = self.find_run(path)
-        if known is not None:
+        if (known := self.find_run(path)) is not None:
             return known
         run = open_run(path)
         self._know(run)
@@ -223,6 +221,7 @@ class Controller:
     def limit(self, *, unless_by_hand: bool = False) -> None:
         """Give every map its colour limits, and say so."""
         self._apply_limits(unless_by_hand=unless_by_hand)
+        layers.name_colours(self.viewer)
         self.map_changed.emit()
 
     def _apply_limits(self, *, unless_by_hand: bool = False) -> None:
@@ -230,9 +229,6 @@ class Controller:
         single = [layer for layer in layers.maps_of(self.viewer) if layer not in panes]
         for shown in (panes, *([layer] for layer in single)):
             limits.apply(shown, self._epoch, locked=self.locked, shared=len(shown) > 1, unless_by_hand=unless_by_hand)
-
-    def _name_colours(self) -> None:
-        layers.name_colours(self.viewer)
 
     def _on_map(self) -> None:
         """The map layer shows another run or slide."""

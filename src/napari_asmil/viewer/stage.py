@@ -145,6 +145,7 @@ class Stage:
         kind = about.get("kind")
         if kind is not None and self._shown.get(kind) is event.value:
             del self._shown[kind]
+            layers.name_colours(self._viewer())
             self.changed.emit(kind)
         slide = about.get("slide")
         if slide is not None and all(layers.entry(other).get("slide") is not slide for other in self._viewer().layers):

@@ -109,6 +109,7 @@ class PathField(QWidget):
             for name in choices:
                 menu.addAction(name, lambda name=name: self._choose(name))
             self.button.setMenu(menu)
+            self.button.setStyleSheet("QToolButton::menu-indicator { image: none; }")  # it would lie on the dots
             self.button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
