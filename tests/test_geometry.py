@@ -117,3 +117,9 @@ def test_every_raster_equals_painting_level_0_pixels_one_by_one(corners, size):
     drawn = np.kron(raster.to_image(values), np.ones((raster.pixel, raster.pixel)))
     np.testing.assert_allclose(drawn, painted, rtol=1e-6)
     assert raster.origin == (y0 + raster.pixel / 2 - 0.5, x0 + raster.pixel / 2 - 0.5)
+
+
+def test_tiles_and_their_raster_show_themselves_as_a_line():
+    grid = TileGrid([[0, 0], [64, 0]], 64)
+    assert repr(grid) == "TileGrid(2 tiles of 64 level-0 px)"
+    assert repr(grid.raster) == "TileRaster(1 x 2, 64 level-0 px a pixel)"

@@ -1,5 +1,6 @@
 """`describe` says what any file is and what was derived from it, or why it is refused."""
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -37,7 +38,7 @@ def test_a_bag_and_a_folder_of_bags_are_described(tmp_path):
 def test_an_annotation_file_is_described_with_what_counts_as_tumour(tmp_path):
     path = tmp_path / "a.geojson"
     path.write_text('{"type": "Polygon", "coordinates": [[[0, 0], [9, 0], [9, 9], [0, 0]]]}')
-    assert "1 contours" in said(path)
+    assert "1 contour;" in said(path)
     assert "tumour: everything" in said(path)
 
 
@@ -72,5 +73,34 @@ def test_what_cannot_be_read_is_refused_with_its_name(tmp_path, name, content, s
 def test_nothing_and_an_empty_folder_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such file or folder"):
         describe(tmp_path / "gone")
-    with pytest.raises(InputError, match="no run and holds no feature files"):
+    with pytest.raises(InputError, match="no run and holds no runs, feature files"):
         describe(tmp_path)
+
+
+def test_a_folder_of_runs_is_described_run_by_run(tmp_path, make_run):
+    make_run("a", epochs=2)
+    (make_run("b") / "zarr.json").write_text("{")
+    assert describe(tmp_path)[:2] == ["folder of 2 runs", "a.asmil: ABMIL, 3 of 3 epochs committed"]
+    assert "This run is damaged" in describe(tmp_path)[2]
+
+
+def test_a_cross_validation_is_described_fold_by_fold(tmp_path, make_run):
+    run = make_run(epochs=1)
+    (tmp_path / "cv" / "abmil").mkdir(parents=True)
+    run.rename(tmp_path / "cv" / "abmil" / "fold0.asmil")
+    assert describe(tmp_path / "cv") == ["folder of 1 run", "abmil/fold0.asmil: ABMIL, 2 of 2 epochs committed"]
+
+
+def test_a_folder_of_slides_is_described(tmp_path):
+    for name in "ab":
+        tifffile.imwrite(tmp_path / f"{name}.tif", np.zeros((40, 50, 3), np.uint8), photometric="rgb")
+    (tmp_path / "notes.txt").write_text("")
+    assert describe(tmp_path) == ["folder of 2 slides: a.tif, b.tif"]
+
+
+def test_features_that_are_no_numbers_are_told(tmp_path):
+    write_bag(tmp_path / "s.h5", in_memory_bag("s", np.ones((2, 3)), TileGrid([[0, 0], [9, 0]], 9)))
+    assert "cannot be trained on" not in said(tmp_path / "s.h5")
+    with h5py.File(tmp_path / "s.h5", "a") as file:
+        file["features"][1, 1] = np.nan
+    assert "cannot be trained on: The features of slide s hold 1 NaN" in said(tmp_path / "s.h5")

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_asmil.errors import InputError
+from napari_asmil.words import counted
 
 MAX_RASTER_PIXELS = 2**22
 """Above this a common raster is refused: drawing it would cost more than the slide itself."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TileRaster:
     """A raster on which every tile of a grid covers whole pixels.
 
@@ -38,6 +39,9 @@ class TileRaster:
     origin: tuple[float, float]
     _flat: NDArray[np.intp]
     _tile: NDArray[np.intp]
+
+    def __repr__(self) -> str:
+        return f"TileRaster({self.shape[0]} x {self.shape[1]}, {self.pixel} level-0 px a pixel)"
 
     @cached_property
     def _cover(self) -> NDArray[np.int64]:
@@ -66,7 +70,7 @@ class TileRaster:
         return image.reshape(self.shape)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class TileGrid:
     """Square tiles of one slide.
 
@@ -90,6 +94,9 @@ class TileGrid:
 
     def __len__(self) -> int:
         return len(self.xy)
+
+    def __repr__(self) -> str:
+        return f"TileGrid({counted(len(self), 'tile')} of {self.size:g} level-0 px)"
 
     @property
     def centres(self) -> NDArray[np.float64]:

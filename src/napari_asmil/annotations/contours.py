@@ -13,6 +13,7 @@ from shapely.geometry.base import BaseGeometry
 
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
+from napari_asmil.words import counted
 
 TUMOUR = frozenset(
     {
@@ -174,8 +175,8 @@ class Contours:
 
     def describe(self) -> list[str]:
         """Lines for `info`: groups, and what counts as tumour."""
-        counted = ", ".join(f"{name or '(no group)'} ({number})" for name, number in self.groups.items())
-        lines = [f"{len(self.polygons)} contours; groups: {counted or 'none'}", *self.notes]
+        groups = ", ".join(f"{name or '(no group)'} ({number})" for name, number in self.groups.items())
+        lines = [f"{counted(len(self.polygons), 'contour')}; groups: {groups or 'none'}", *self.notes]
         try:
             tumour, exclusion = self._roles
         except InputError as error:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.geometry import TileGrid
+from napari_asmil.words import counted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -36,4 +37,4 @@ class RunSlide:
         return self.score_offset is not None
 
     def __repr__(self) -> str:
-        return f"RunSlide({self.slide_id}, {self.split or 'no split'}, {self.n_tiles} tiles)"
+        return f"RunSlide({self.slide_id}, {self.split or 'no split'}, {counted(self.n_tiles, 'tile')})"

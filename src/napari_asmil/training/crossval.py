@@ -164,7 +164,7 @@ def _control(out: Path, recipes: Mapping[str, Recipe], shuffled: Sequence[Cohort
 
 
 def _said(methods: int, beside: Sequence[str], n_folds: int, control: str) -> str:
-    runs = f"{methods * n_folds} runs of {counted(methods, 'method')}"
+    runs = f"{counted(methods * n_folds, 'run')} of {counted(methods, 'method')}"
     before = f", {', '.join(beside)} from before" if beside else ""
     dealt = f", {n_folds} of the control ({control} on permuted labels)" if control else ""
     return f"{runs}{before}{dealt}; what they show is in report.txt and report.json."
