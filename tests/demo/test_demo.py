@@ -117,6 +117,13 @@ def test_the_summary_tells_of_the_whole_demo(out: Path) -> None:
     assert told["features"] == "simulated embeddings, not extracted from this picture"
 
 
+def test_a_demo_that_trained_nothing_says_so(out: Path) -> None:
+    told = summary(out)
+    assert told["epochs_trained"] == 10  # epochs 3 to 12: it was stopped once
+    assert "nothing was trained" not in demo_table(told)
+    assert "nothing was trained, the runs were there" in demo_table({**told, "epochs_trained": 0})
+
+
 def test_the_summary_is_what_the_run_shows(out: Path, run: Run, world: World) -> None:
     told = summary(out)["methods"]["abmil"]
     jsd, share, normalized = [], [], []

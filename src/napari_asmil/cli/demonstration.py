@@ -65,6 +65,7 @@ def demo_table(summary: dict[str, Any]) -> str:
             "  ".join([words.ljust(50), *(text.rjust(len(c)) for text, c in zip(shown, columns, strict=True))])
         )
     cost = f"{summary['cpu_seconds']:.0f} CPU seconds, {summary['wall_seconds']:.0f} s, seed {summary['seed']}"
+    cost += "" if summary["epochs_trained"] else "; nothing was trained, the runs were there"
     of = "Whole slides and maps in the tumour: test slides; JSD (all epochs) and effective tiles: recorded slides."
     return "\n".join([*lines, f"{of} The last two columns are what a method has to beat.", cost])
 

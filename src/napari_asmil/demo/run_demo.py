@@ -14,7 +14,7 @@ from napari_asmil.annotations import read_annotations
 from napari_asmil.bags import Cohort
 from napari_asmil.demo.cohort import claim, drawn_slides, read_back, write_cohort
 from napari_asmil.demo.world import ENCODER, make_world
-from napari_asmil.events import Event, Finished
+from napari_asmil.events import EpochDone, Event, Finished
 from napari_asmil.files import json_text, write_text
 from napari_asmil.render import export_overlay, figure, film
 from napari_asmil.runs import MapView, Run, open_run
@@ -70,10 +70,12 @@ def demo(
     yield from write_cohort(out, world, seed)
     cohort, drawn = read_back(out), drawn_slides(world)
     spent: dict[str, float] = {}
+    epochs = 0
     for method in METHODS:
         begun = cpu_seconds()
         recipe = preset("demo", method, seed=seed, watch=drawn)
         for event in fit(cohort, recipe, run_path(out, method), device=device, stop=stop):
+            epochs += isinstance(event, EpochDone)
             if not isinstance(event, Finished):
                 yield event
             elif event.why != "done":
@@ -86,6 +88,7 @@ def demo(
     pictures = draw(out, list(runs.values()), drawn[0], remarks(told, floors))
     summary = {
         "seed": seed,
+        "epochs_trained": epochs,
         "features": ENCODER,
         "slide": drawn[0],
         "wall_seconds": time.perf_counter() - wall,
