@@ -411,3 +411,16 @@ def test_closing_the_window_mid_training_ends_the_process_and_the_run_is_whole(
     assert run.n_epochs >= 3
     for epoch in range(run.n_epochs):
         assert np.isfinite(run.attention(epoch, "s8")).all()
+
+
+def test_further_changes_are_those_of_the_command_line_and_a_wrong_one_starts_nothing(
+    ready: TrainDock, qtbot: Any
+) -> None:
+    ready.form.further.setText("heads=4, temperature=0.5, clip=1")
+    recipe = ready.form.recipe()
+    assert (recipe.settings["heads"], recipe.clip) == (4, 1)
+    ready.form.further.setText("colour=blue")
+    click(qtbot, ready.start_button)
+    until(qtbot, ready, State.FAILED)
+    assert "has no setting colour" in ready.panel.message.text()
+    assert not ready.out.path.exists()

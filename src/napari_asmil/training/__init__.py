@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_asmil.training.recipe import Recipe as Recipe
     from napari_asmil.training.trainer import fit as fit
     from napari_asmil.training.variants import STABILIZERS as STABILIZERS
+    from napari_asmil.training.variants import changed_by as changed_by
     from napari_asmil.training.variants import split_variant as split_variant
     from napari_asmil.training.variants import variant_of as variant_of
     from napari_asmil.training.variants import variants as variants
@@ -27,6 +28,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "presets": ["PRESETS", "preset"],
         "recipe": ["AnchorRecipe", "Recipe"],
         "trainer": ["fit"],
-        "variants": ["STABILIZERS", "split_variant", "variant_of", "variants"],
+        "variants": ["STABILIZERS", "changed_by", "split_variant", "variant_of", "variants"],
     },
 )

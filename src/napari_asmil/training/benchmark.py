@@ -18,6 +18,7 @@ from napari_asmil.events import EpochDone, Event, Finished, Started
 from napari_asmil.files import json_text, write_text
 from napari_asmil.training.benchmark_table import Trial, as_text, summarise
 from napari_asmil.training.device import pick_device
+from napari_asmil.training.epoch import sizes_of
 from napari_asmil.training.floors import pooled_floors
 from napari_asmil.training.folds import permute_labels
 from napari_asmil.training.recipe import Recipe
@@ -93,11 +94,10 @@ def benchmark(
         When a recipe cannot be trained, or a result of another recipe is in the way.
     """
     out, chosen, stop = Path(out), pick_device(device), stop or Flag()
-    for recipe in recipes.values():
-        check_method(recipe)
     jobs = [job for dataset in datasets for job in _jobs(dataset, recipes, out, seeds)]
     for job in jobs:
         job.cohort.check()
+        check_method(job.recipe, sizes_of(job.cohort))
         _finished(job)
     yield Started(out, len(jobs), unit="trainings")
     for done, job in enumerate(jobs, 1):

@@ -18,10 +18,14 @@ from napari_asmil.training.step import Losses, train_step
 from napari_asmil.training.survey import Survey
 
 
+def sizes_of(cohort: Cohort) -> Sizes:
+    """What the cohort decides of a model."""
+    return Sizes(cohort.bags[0].n_features, len(cohort.class_names), len(cohort.select("train")))
+
+
 def fresh_state(cohort: Cohort, recipe: Recipe, surveyed: Survey, device: torch.device) -> State:
     """The recipe's state for a cohort; features are standardised by what was surveyed of the training bags."""
-    sizes = Sizes(cohort.bags[0].n_features, len(cohort.class_names), len(cohort.select("train")))
-    state = State.fresh(recipe, sizes, device)
+    state = State.fresh(recipe, sizes_of(cohort), device)
     if recipe.standardize:
         state.model.standardize_with(torch.from_numpy(surveyed.mean), torch.from_numpy(surveyed.scale))
     return state

@@ -49,7 +49,6 @@ class State:
         InputError
             When the method's settings do not fit, or it has no scores to steady.
         """
-        check_method(recipe)
         with seeded(recipe.seed):
             model = new_model(recipe, sizes).to(device)
             anchor = None
@@ -131,13 +130,15 @@ def new_model(recipe: Recipe, sizes: Sizes) -> AttentionMIL:
     return model
 
 
-def check_method(recipe: Recipe) -> None:
-    """Refuse a recipe whose method has no scores that could be steadied.
+def check_method(recipe: Recipe, sizes: Sizes) -> None:
+    """Refuse a recipe whose method has no scores to steady or does not take its settings; builds nothing real.
 
     Raises
     ------
     InputError
     """
+    with seeded(0), torch.device("meta"):
+        new_model(recipe, sizes)
     if (recipe.anchor or recipe.entropy or recipe.ensemble) and not model_class(recipe.method).learns_scores:
         raise InputError(
             f"{recipe.label}: the method {recipe.method} learns no attention scores, so there is nothing to steady.",

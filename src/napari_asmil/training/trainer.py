@@ -20,7 +20,7 @@ from napari_asmil.events import BatchDone, Checkpointed, EpochDone, Event, Finis
 from napari_asmil.runs import EpochRecord, RunHeader, RunWriter, SlideRecord, open_run
 from napari_asmil.runs.schema import checkpoint_path
 from napari_asmil.training.device import pick_device, torch_threads
-from napari_asmil.training.epoch import fresh_state, train_epoch
+from napari_asmil.training.epoch import fresh_state, sizes_of, train_epoch
 from napari_asmil.training.recipe import Recipe
 from napari_asmil.training.recording import look, recorded_ids, run_header, slide_header
 from napari_asmil.training.state import State, check_method
@@ -71,7 +71,7 @@ def fit(
     if not cohort.select("train"):
         raise InputError("No slide is in the split 'train', so there is nothing to train on.")
     _check_watch(recipe, recorded_ids(cohort, recipe))
-    check_method(recipe)
+    check_method(recipe, sizes_of(cohort))
     path = Path(out)
     if path.exists():
         if not (path / "zarr.json").is_file():

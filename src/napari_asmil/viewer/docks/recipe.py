@@ -7,12 +7,21 @@ from typing import Any
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic import BaseModel
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QDoubleSpinBox, QFormLayout, QGroupBox, QLabel, QSpinBox
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QGroupBox,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+)
 
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.mil.names import method_names
-from napari_asmil.training import PRESETS, STABILIZERS, AnchorRecipe, Recipe, preset, variant_of
+from napari_asmil.training import PRESETS, STABILIZERS, AnchorRecipe, Recipe, changed_by, preset, variant_of
 from napari_asmil.viewer.docks.base import add_row
 
 NORMALIZERS = {"nsf": "NSF", "softmax": "softmax", "entmax": "entmax"}
@@ -109,6 +118,7 @@ class RecipeForm(QGroupBox):
         self.epochs, self.seed = _whole("epochs"), _whole("seed")
         self.lr = Number(Recipe, "lr")
         self.beta, self.momentum = Number(AnchorRecipe, "beta"), Momentum()
+        self.further = QLineEdit()
         self.words = QLabel()
         self.words.setWordWrap(True)
         self._fields = (self.epochs, self.lr, self.normalizer, self.beta, self.momentum, self.record, self.seed)
@@ -120,6 +130,7 @@ class RecipeForm(QGroupBox):
         for field in self._fields:
             signal = field.currentIndexChanged if isinstance(field, QComboBox) else field.valueChanged
             signal.connect(self.changed)
+        self.further.textChanged.connect(self.changed)
 
     def _fill(self) -> None:
         for name in method_names():
@@ -163,6 +174,14 @@ class RecipeForm(QGroupBox):
             "Slides whose attention is kept: held-out ones and some others, or all; the open one always",
         )
         add_row(form, "Seed", self.seed, "Of the weights and the order of the bags: the same seed, the same training")
+        self.further.setPlaceholderText("dim=64, heads=4")
+        add_row(
+            form,
+            "Further",
+            self.further,
+            "Any other change, NAME=VALUE with commas between: a setting of the method (`napari-asmil methods` lists"
+            " them), of the anchor (temperature, offset, kl_rows ...) or of the recipe (clip, subsample ...)",
+        )
         for field in (self.method, self.steadied, self.preset, self.normalizer, self.record):
             field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             field.setMinimumContentsLength(16)
@@ -192,7 +211,7 @@ class RecipeForm(QGroupBox):
             if self.normalizer.currentData() != base.anchor.normalizer.name:
                 anchor["normalizer"] = Normalizer(self.normalizer.currentData())
             changes["anchor"] = {**base.anchor.model_dump(), **anchor}
-        return base.changed(**changes)
+        return changed_by(base.changed(**changes), self.further.text())
 
     @property
     def variant(self) -> str:
@@ -206,7 +225,7 @@ class RecipeForm(QGroupBox):
 
     def set_enabled(self, enabled: bool) -> None:
         """Let the recipe be changed, or hold it while it is trained."""
-        for field in (self.method, self.steadied, self.preset, *self._fields):
+        for field in (self.method, self.steadied, self.preset, self.further, *self._fields):
             field.setEnabled(enabled)
         if enabled:
             self._enable_what_steadies()
