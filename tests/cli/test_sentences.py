@@ -50,3 +50,9 @@ def test_a_resumed_training_says_how_many_epochs_it_added(
         (out / "epochs" / f"{epoch:06d}.json").unlink()
     (out / "checkpoints" / "000004").rename(out / "checkpoints" / "000002")
     assert "Trained 2 epochs more, 4 in all." in train(cohort, out, "--epochs", 4)[1]
+
+
+def test_a_folder_without_features_is_named_by_attend(command: Callable, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    code, _, told = command("attend", tmp_path / "empty", "--checkpoint", tmp_path / "r", "--out", tmp_path / "a.asmil")
+    assert code == 2 and told.startswith(f"{tmp_path / 'empty'}: There is no feature file")

@@ -46,3 +46,17 @@ def test_a_refusal_is_one_sentence_and_nothing_is_started(
     assert (code, said) == (2, "")
     assert told.startswith(str(cohort[1])) and "s3 (NA)" in told and len(told.splitlines()) == 1
     assert not (tmp_path / "r.asmil").exists()
+
+
+def test_all_methods_are_checked_before_the_first_is_trained_and_the_classes_told_once(
+    command: Callable, make_cohort: Callable, tmp_path: Path
+) -> None:
+    features, table = make_cohort()
+    out = tmp_path / "runs"
+    given = ("train", features, "--labels", table, "--preset", "demo", "--epochs", 1, "--device", "cpu", "--out", out)
+    (out / "mean.asmil").mkdir(parents=True)
+    code, _, told = command(*given, "--method", "abmil", "--method", "mean")
+    assert code == 2 and "mean.asmil" in told and not (out / "abmil.asmil").exists()
+    (out / "mean.asmil").rmdir()
+    code, said, told = command(*given, "--method", "abmil", "--method", "mean")
+    assert code == 0 and told.count("8 bags") == 1 and said.count("Trained 1 epoch.") == 2

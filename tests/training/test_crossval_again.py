@@ -43,7 +43,9 @@ def test_a_method_added_alone_joins_those_that_are_finished(cohort: Cohort, tmp_
     assert second["methods"]["anchored"]["paired"]["baseline"] == "plain"
     assert second["permuted_labels_bag_auc"] == first["permuted_labels_bag_auc"]
     assert before.items() <= written(tmp_path).items()
-    assert said.message.startswith("2 runs of 1 method, plain from before, 2 of the control (plain on permuted labels)")
+    assert said.message.startswith(
+        "2 runs of 1 method; from before: plain; 2 of the control (plain on permuted labels)"
+    )
 
 
 def test_the_same_methods_in_another_order_train_nothing(cohort: Cohort, tmp_path: Path) -> None:

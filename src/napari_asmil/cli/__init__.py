@@ -25,6 +25,7 @@ from napari_asmil.errors import InputError
 app = typer.Typer(
     name="napari-asmil",
     help="Watch what a slide model looks at while it learns.",
+    epilog="Exit codes: 0 done, 2 something given cannot be used, 3 stopped, can be gone on with; 1 our error.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -27,7 +27,9 @@ Device = Annotated[str, typer.Option(help="auto, cpu, cuda:N or mps.")]
 EVERY = 10.0
 """Seconds from line to line where stderr is no terminal."""
 
-_asked = threading.Event()
+STOP = threading.Event()
+"""Set by Ctrl-C; `follow` gives it to its job."""
+
 _following = threading.Event()
 
 
@@ -39,11 +41,11 @@ def interruptible() -> Iterator[None]:
     """
 
     def on_interrupt(*_: object) -> None:
-        _asked.set()
+        STOP.set()
         if not _following.is_set():
             raise KeyboardInterrupt
 
-    _asked.clear()
+    STOP.clear()
     before = signal.signal(signal.SIGINT, on_interrupt)
     try:
         yield
@@ -57,7 +59,7 @@ def follow(make_events: Callable[[threading.Event], Iterator[Event]], title: str
     try:
         with _bar(title) if screen.is_terminal else nullcontext(_lines()) as show:
             state = _State(title)
-            for event in make_events(_asked):
+            for event in make_events(STOP):
                 if isinstance(event, Finished):
                     return event
                 state.take(event)

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from napari_asmil.cli.jobs import Device, Out, finish, follow, say
+from napari_asmil.cli.jobs import STOP, Device, Out, finish, follow, say
 from napari_asmil.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from threading import Event
-
-    from napari_asmil.bags import Cohort
-    from napari_asmil.events import Event as JobEvent
-    from napari_asmil.training import Recipe
 
 
 def train(
@@ -39,6 +31,7 @@ def train(
 ) -> None:
     """Train attention models and record every epoch; what is unfinished is resumed."""
     from napari_asmil.bags import read_cohort
+    from napari_asmil.training import fit
     from napari_asmil.training import preset as make_recipe
     from napari_asmil.training.crossval import cross_validate
 
@@ -46,18 +39,17 @@ def train(
     changes: dict[str, Any] = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
     changes |= {} if watch is None else {"watch": _watched(watch, len(cohort.bags))}
     recipes = {name: make_recipe(preset, name, **changes) for name in method or ["asmil"]}
-    if not folds:
-        for name, recipe in recipes.items():
-            _train_one(cohort, recipe, out if len(recipes) == 1 else out / f"{name}.asmil", device)
-        return
-
-    def start(stop: Event) -> Iterator[JobEvent]:
-        events = cross_validate(cohort, recipes, out, n_folds=folds, seed=seed, floors=floors, device=device, stop=stop)
+    if folds:
+        job = cross_validate(cohort, recipes, out, n_folds=folds, seed=seed, floors=floors, device=device, stop=STOP)
         say([f"{folds} folds of {cohort.counts(cohort.bags)}", *cohort.warnings()])
-        return events
-
-    finish(follow(start, "train"))
-    typer.echo((out / "report.txt").read_text(encoding="utf-8"))
+        finish(follow(lambda _: job, "train"))
+        typer.echo((out / "report.txt").read_text(encoding="utf-8"))
+        return
+    paths = {name: out if len(recipes) == 1 else out / f"{name}.asmil" for name in recipes}
+    jobs = iter([fit(cohort, recipe, paths[name], device=device, stop=STOP) for name, recipe in recipes.items()])
+    say(cohort.describe())
+    for _ in recipes:
+        finish(follow(lambda _: next(jobs), "train"))
 
 
 def _watched(given: str, n_slides: int) -> int | tuple[str, ...]:
@@ -65,17 +57,6 @@ def _watched(given: str, n_slides: int) -> int | tuple[str, ...]:
     if given == "all":
         return n_slides
     return int(given) if given.isdecimal() else tuple(name.strip() for name in given.split(","))
-
-
-def _train_one(cohort: Cohort, recipe: Recipe, path: Path, device: str) -> None:
-    from napari_asmil.training import fit
-
-    def start(stop: Event) -> Iterator[JobEvent]:
-        events = fit(cohort, recipe, path, device=device, stop=stop)
-        say(cohort.describe())
-        return events
-
-    finish(follow(start, "train"))
 
 
 def attend(
@@ -89,10 +70,17 @@ def attend(
     from napari_asmil.bags import read_bag
     from napari_asmil.training import attend as attend_to
 
-    files = [f for given in bags for f in (sorted(given.glob("*.h5")) if given.is_dir() else [given])]
+    files = [file for given in bags for file in (_features_in(given) if given.is_dir() else [given])]
     read = [read_bag(f) for f in files]
     if slide is not None:
         if len(read) != 1:
             raise InputError(f"--slide goes with one bag, not {len(read)}.")
         read = [read[0].on_slide(slide)]
     finish(follow(lambda stop: attend_to(read, checkpoint, out, device=device, stop=stop), "attend"))
+
+
+def _features_in(folder: Path) -> list[Path]:
+    files = sorted(file for file in folder.glob("*.h5") if not file.name.startswith("."))
+    if not files:
+        raise InputError("There is no feature file (*.h5) in it.", remedy="Extract features first.", path=folder)
+    return files

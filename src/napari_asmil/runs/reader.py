@@ -33,7 +33,7 @@ def open_run(path: str | Path) -> Run:
     """
     path = Path(path)
     if not path.exists():
-        raise InputError("There is no such run.", path=path)
+        raise InputError("There is no such run.", remedy="Check the path.", path=path)
     try:
         group = zarr.open_group(path, mode="r", zarr_format=3)
         attrs = group.attrs[schema.KEY]

@@ -165,8 +165,8 @@ def _control(out: Path, recipes: Mapping[str, Recipe], shuffled: Sequence[Cohort
 
 def _said(methods: int, beside: Sequence[str], n_folds: int, control: str) -> str:
     runs = f"{counted(methods * n_folds, 'run')} of {counted(methods, 'method')}"
-    before = f", {', '.join(beside)} from before" if beside else ""
-    dealt = f", {n_folds} of the control ({control} on permuted labels)" if control else ""
+    before = f"; from before: {', '.join(beside)}" if beside else ""
+    dealt = f"; {n_folds} of the control ({control} on permuted labels)" if control else ""
     return f"{runs}{before}{dealt}; what they show is in report.txt and report.json."
 
 
