@@ -63,7 +63,8 @@ def test_before_there_is_a_job_the_command_ends_at_once(
 ) -> None:
     cohort = make_cohort()
     monkeypatch.setattr(bags, "read_cohort", lambda *_, **__: signal.raise_signal(signal.SIGINT))
-    assert train(cohort, tmp_path / "r.asmil")[0] == 130
+    code, _, told = train(cohort, tmp_path / "r.asmil")
+    assert (code, told) == (130, "Stopped before anything was started.\n")
     assert not (tmp_path / "r.asmil").exists()
 
 

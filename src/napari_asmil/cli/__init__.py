@@ -36,11 +36,19 @@ app.command("open")(open_in_napari)
 app.add_typer(benchmarking, name="benchmark")
 
 
+INTERRUPTED = 130
+"""What typer leaves with after a Ctrl-C that no job took up."""
+
+
 def main() -> None:
     """Entry point: no command ends in a bare traceback."""
     try:
         with interruptible():
             app()
+    except SystemExit as left:
+        if left.code == INTERRUPTED:
+            _leave("Stopped before anything was started.", INTERRUPTED)
+        raise
     except InputError as error:
         _leave(str(error), 2)
     except Exception as error:  # noqa: BLE001 - the last resort, told in words
