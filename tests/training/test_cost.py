@@ -35,6 +35,15 @@ def test_parameters_and_multiply_adds_of_gated_abmil_are_those_counted_by_hand()
     assert found.step_mb >= 0 and found.predict_mb >= 0
 
 
+def test_multiply_adds_of_fused_attention_are_counted_too() -> None:
+    heads, depth = 2, DIM // 2
+    recipe = preset("stable", f"abmilx:dim={DIM},heads={heads}")
+    found = measure("abmilx", recipe.as_json(), TILES, Sizes(D_IN, CLASSES, 10), "cpu")
+    local, queries_and_keys, plus = depth * depth + depth, 2 * depth * depth, TILES * 2 * depth
+    per_tile = D_IN * DIM + heads * (local + queries_and_keys + plus + depth)
+    assert found.macs == TILES * per_tile + DIM * DIM + DIM * CLASSES
+
+
 def test_each_method_is_measured_in_a_process_of_its_own_and_tabled(tmp_path: Path) -> None:
     *_, last = cost([f"abmil:{SMALL}"], tmp_path, tiles=TILES, features=D_IN, device="cpu", preset_name="stable")
     assert isinstance(last, Finished) and last.why == "done"

@@ -14,7 +14,7 @@ from threading import Event as Flag
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
@@ -28,6 +28,7 @@ from napari_asmil.training.tables import columns
 
 REPEATS = 5
 MB = 2**20
+FUSED_ON_CPU = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu  # unknown to torch's counter
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,8 @@ class Cost:
     parameters : int
         That learn, and are there at inference; an anchor's are `extra_parameters`, in training only.
     macs : float
-        Multiply-adds of one prediction: matrix products and convolutions, as `torch.utils.flop_counter` counts.
+        Multiply-adds of one prediction: matrix products, fused attention and convolutions, as
+        `torch.utils.flop_counter` counts them, zeros that fill up a kernel's width included.
     step_ms, predict_ms : float
         Median time of a whole training step and of one prediction; CPU time of one thread where there is no GPU.
     step_mb, predict_mb : float
@@ -125,7 +127,7 @@ def measure(variant: str, recipe_json: dict[str, Any], tiles: int, sizes: Sizes,
     predict(small)
     predict_mb, predict_ms = _peak_mb(predict, x, device), _median_ms(predict, x, device)
     step_mb, step_ms = _peak_mb(step, x, device), _median_ms(step, x, device)
-    with FlopCounterMode(display=False) as counter:
+    with FlopCounterMode(display=False, custom_mapping={FUSED_ON_CPU: _fused_flops}) as counter:
         predict(x)
     return Cost(
         variant=variant,
@@ -139,6 +141,10 @@ def measure(variant: str, recipe_json: dict[str, Any], tiles: int, sizes: Sizes,
         step_mb=step_mb,
         predict_mb=predict_mb,
     )
+
+
+def _fused_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any) -> int:
+    return int(sdpa_flop_count(query, key, value))  # type: ignore[no-untyped-call]
 
 
 def _median_ms(do: Callable[[torch.Tensor], None], x: torch.Tensor, device: torch.device) -> float:
