@@ -8,8 +8,9 @@ import torch
 
 from napari_asmil.errors import InputError
 from napari_asmil.events import Finished
+from napari_asmil.mil import build_model
 from napari_asmil.training import preset
-from napari_asmil.training.cost import cost, measure
+from napari_asmil.training.cost import cost, measure_prediction, measure_step
 from napari_asmil.training.state import Sizes
 
 TILES, D_IN, DIM, ATTENTION, CLASSES = 40, 24, 16, 8, 3
@@ -25,23 +26,51 @@ def _threads() -> object:
 
 def test_parameters_and_multiply_adds_of_gated_abmil_are_those_counted_by_hand() -> None:
     recipe = preset("stable", f"abmil_nsf:{SMALL}")
-    found = measure("abmil_nsf", recipe.as_json(), TILES, Sizes(D_IN, CLASSES, 10), "cpu")
+    asked = (recipe.as_json(), TILES, Sizes(D_IN, CLASSES, 10), "cpu")
+    prediction, step = measure_prediction(*asked), measure_step(*asked)
     scorer = D_IN * DIM + (DIM + 1) * 2 * ATTENTION + ATTENTION + 1
-    assert found.parameters == scorer + (DIM + 1) * CLASSES
-    assert found.extra_parameters == scorer
+    assert prediction["parameters"] == scorer + (DIM + 1) * CLASSES
+    assert step["extra_parameters"] == scorer
     per_tile = D_IN * DIM + DIM * 2 * ATTENTION + ATTENTION + DIM
-    assert found.macs == TILES * per_tile + DIM * CLASSES
-    assert found.step_ms > found.predict_ms > 0
-    assert found.step_mb >= 0 and found.predict_mb >= 0
+    assert prediction["macs"] == TILES * per_tile + DIM * CLASSES
+    assert step["step_ms"] > prediction["predict_ms"] > 0
 
 
 def test_multiply_adds_of_fused_attention_are_counted_too() -> None:
     heads, depth = 2, DIM // 2
     recipe = preset("stable", f"abmilx:dim={DIM},heads={heads}")
-    found = measure("abmilx", recipe.as_json(), TILES, Sizes(D_IN, CLASSES, 10), "cpu")
+    found = measure_prediction(recipe.as_json(), TILES, Sizes(D_IN, CLASSES, 10), "cpu")
     local, queries_and_keys, plus = depth * depth + depth, 2 * depth * depth, TILES * 2 * depth
     per_tile = D_IN * DIM + heads * (local + queries_and_keys + plus + depth)
-    assert found.macs == TILES * per_tile + DIM * DIM + DIM * CLASSES
+    assert found["macs"] == TILES * per_tile + DIM * DIM + DIM * CLASSES
+
+
+def test_a_step_takes_at_least_the_memory_of_what_it_keeps_for_the_way_back(tmp_path: Path) -> None:
+    tiles, features, variant = 20_000, 384, "abmil:dim=128,attention_dim=128"
+    list(cost([variant], tmp_path, tiles=tiles, features=features, device="cpu", preset_name="stable"))
+    (one,) = json.loads((tmp_path / "cost.json").read_text())
+    kept = kept_for_backward(variant, tiles, features) / 2**20
+    assert kept > 30
+    assert kept <= one["step_mb"] < 5 * kept
+    assert 0 < one["predict_mb"] < one["step_mb"]
+
+
+def kept_for_backward(variant: str, tiles: int, features: int) -> int:
+    """Bytes that autograd keeps of a forward pass, besides weights and the bag."""
+    model = build_model("abmil", features, CLASSES, **preset("stable", variant).settings)
+    x = torch.randn(tiles, features)
+    own = {part.untyped_storage().data_ptr() for part in (x, *model.parameters())}
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        if (at := tensor.untyped_storage().data_ptr()) not in own:
+            kept[at] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        out = model(x)
+    assert out.logits.requires_grad
+    return sum(kept.values())
 
 
 def test_each_method_is_measured_in_a_process_of_its_own_and_tabled(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Event as Flag
@@ -71,7 +72,7 @@ def cost(
     preset_name: str = "paper",
     stop: Flag | None = None,
 ) -> Iterator[Event]:
-    """Measure variants one after another, each in a process of its own; writes ``cost.json`` and ``cost.txt``.
+    """Measure variants, each step and prediction in a process of its own; writes ``cost.json`` and ``cost.txt``.
 
     Raises
     ------
@@ -90,57 +91,74 @@ def cost(
         yield BatchDone(epoch=0, step=done, steps=len(recipes), phase=variant)
         began = time.monotonic()
         sizes = Sizes(features, classes, 100)
-        found.append(_alone(measure, variant, recipe.as_json(), tiles, sizes, str(chosen)))
+        asked = (recipe.as_json(), tiles, sizes, str(chosen))
+        numbers = _alone(measure_prediction, *asked) | _alone(measure_step, *asked)
+        found.append(Cost(variant=variant, label=recipe.label, tiles=tiles, **numbers))
         yield EpochDone(out, done, len(recipes), time.monotonic() - began)
     write_text(out / "cost.json", json_text([asdict(one) for one in found], indent=1) + "\n")
     write_text(out / "cost.txt", as_text(found, str(chosen)) + "\n")
     yield Finished(out, "done", f"{len(found)} methods, in cost.txt and cost.json.")
 
 
-def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Call in a fresh process: its peak of memory is then the function's own."""
+def _alone(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
+    """Call in a fresh process, which holds no memory that something before has left."""
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, context) as process:
         return process.submit(function, *arguments).result()
 
 
-def measure(variant: str, recipe_json: dict[str, Any], tiles: int, sizes: Sizes, device_name: str) -> Cost:
-    """One method in this process, which should do nothing else before."""
-    recipe, device = Recipe.make(recipe_json), torch.device(device_name)
-    if device.type == "cpu":
-        torch.set_num_threads(1)
-    state = State.fresh(recipe, sizes, device)
+@torch.no_grad()
+def measure_prediction(recipe_json: dict[str, Any], tiles: int, sizes: Sizes, device_name: str) -> dict[str, Any]:
+    """Size and prediction of one method in this process, which should do nothing else before."""
+    recipe, state, device = _begin(recipe_json, sizes, device_name)
+    model = state.model.eval()
+
+    def predict(x: torch.Tensor) -> None:
+        model.attend(model.prepare(x), recipe.normalizer)
+
+    mb, ms = _measured(predict, tiles, sizes, device)
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "macs": _macs(predict, torch.randn(tiles, sizes.n_features).to(device)),
+        "predict_mb": mb,
+        "predict_ms": ms,
+    }
+
+
+def measure_step(recipe_json: dict[str, Any], tiles: int, sizes: Sizes, device_name: str) -> dict[str, Any]:
+    """Anchor and training step of one method in this process, which should do nothing else before."""
+    recipe, state, device = _begin(recipe_json, sizes, device_name)
     label = torch.tensor(1, device=device)
-    extra = 0 if state.anchor is None else sum(p.numel() for p in state.anchor.parameters())
 
     def step(x: torch.Tensor) -> None:
         with seeded(0):
             train_step(state, recipe, x, label, "bag", 0.0)
 
-    @torch.no_grad()
-    def predict(x: torch.Tensor) -> None:
-        model = state.model.eval()
-        model.attend(model.prepare(x), recipe.normalizer)
+    mb, ms = _measured(step, tiles, sizes, device)
+    extra = 0 if state.anchor is None else sum(p.numel() for p in state.anchor.parameters())
+    return {"extra_parameters": extra, "step_mb": mb, "step_ms": ms}
 
+
+def _begin(recipe_json: dict[str, Any], sizes: Sizes, device_name: str) -> tuple[Recipe, State, torch.device]:
+    recipe, device = Recipe.make(recipe_json), torch.device(device_name)
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    return recipe, State.fresh(recipe, sizes, device), device
+
+
+def _measured(
+    do: Callable[[torch.Tensor], None], tiles: int, sizes: Sizes, device: torch.device
+) -> tuple[float, float]:
+    """MB and ms on a bag of `tiles`, after a small one that loads what torch loads when first used."""
     small, x = (torch.randn(count, sizes.n_features).to(device) for count in (16, tiles))
-    step(small)
-    predict(small)
-    predict_mb, predict_ms = _peak_mb(predict, x, device), _median_ms(predict, x, device)
-    step_mb, step_ms = _peak_mb(step, x, device), _median_ms(step, x, device)
+    do(small)
+    return _peak_mb(do, x, device), _median_ms(do, x, device)
+
+
+def _macs(do: Callable[[torch.Tensor], None], x: torch.Tensor) -> float:
     with FlopCounterMode(display=False, custom_mapping={FUSED_ON_CPU: _fused_flops}) as counter:
-        predict(x)
-    return Cost(
-        variant=variant,
-        label=recipe.label,
-        tiles=tiles,
-        parameters=sum(p.numel() for p in state.model.parameters()),
-        extra_parameters=extra,
-        macs=counter.get_total_flops() / 2,
-        step_ms=step_ms,
-        predict_ms=predict_ms,
-        step_mb=step_mb,
-        predict_mb=predict_mb,
-    )
+        do(x)
+    return float(counter.get_total_flops() / 2)
 
 
 def _fused_flops(query: torch.Size, key: torch.Size, value: torch.Size, *_: Any, **__: Any) -> int:
@@ -165,9 +183,16 @@ def _peak_mb(do: Callable[[torch.Tensor], None], x: torch.Tensor, device: torch.
         before = torch.cuda.memory_allocated(device)
         do(x)
         return (torch.cuda.max_memory_allocated(device) - before) / MB
+    _forget_peak()
     before = _peak_of_process()
     do(x)
     return (_peak_of_process() - before) / MB
+
+
+def _forget_peak() -> None:
+    """Let the process's peak be what it holds now, where the system can: creating a bag or weights may take more."""
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
 
 
 def _peak_of_process() -> int:
