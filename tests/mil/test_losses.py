@@ -117,3 +117,21 @@ def test_an_ensemble_is_silent_at_the_first_visit_and_then_the_running_mean_befo
     second = torch.nn.functional.kl_div(mean.log(), maps[2].alpha, reduction="none").sum(dim=1).mean()
     torch.testing.assert_close(ensemble.loss(maps[2], "a"), second)
     assert ensemble.loss(maps[2], "b") == 0
+
+
+def test_a_row_whose_target_lies_on_tiles_that_take_no_part_is_drawn_to_nothing() -> None:
+    z, valid = drawn(2, 6, requires_grad=True), torch.ones(2, 6, dtype=torch.bool)
+    valid[0, :2] = False
+    p = torch.zeros(2, 6, dtype=torch.float64)
+    p[0, :2], p[1] = 0.5, 1 / 6
+    alone = anchor_kl(output_of(z, valid=valid), Target(p, torch.special.xlogy(p, p).sum(dim=1)))
+    (gradient,) = torch.autograd.grad(alone, z)
+    assert alone.isfinite() and gradient.isfinite().all() and (gradient[0] == 0).all()
+
+
+def test_a_tile_that_takes_part_in_no_row_has_no_gradient_where_rows_are_joined_first() -> None:
+    z, valid = drawn(3, 8, requires_grad=True), torch.ones(3, 8, dtype=torch.bool)
+    valid[:, 5] = False
+    loss = anchor_kl(output_of(z, valid=valid), to(TARGET), rows="mean")
+    (gradient,) = torch.autograd.grad(loss, z)
+    assert loss.isfinite() and gradient.isfinite().all() and (gradient[:, 5] == 0).all()

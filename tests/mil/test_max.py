@@ -9,7 +9,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.mil import AttentionMIL, build_model
 from napari_asmil.mil.base import join_rows
 from napari_asmil.training import preset
-from napari_asmil.training.state import check_method
+from napari_asmil.training.state import Sizes, check_method
 
 
 @pytest.fixture
@@ -62,4 +62,4 @@ def test_of_equal_tiles_one_is_taken(model: AttentionMIL, x: Tensor) -> None:
 
 def test_there_is_nothing_to_steady() -> None:
     with pytest.raises(InputError, match="max learns no attention scores"):
-        check_method(preset("stable", "max_aem"))
+        check_method(preset("stable", "max_aem"), Sizes(6, 2, 10))

@@ -7,7 +7,7 @@ from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.mil import AttentionMIL, build_model
 from napari_asmil.training import preset
-from napari_asmil.training.state import check_method
+from napari_asmil.training.state import Sizes, check_method
 
 
 @pytest.fixture
@@ -32,4 +32,4 @@ def test_it_says_the_mean_of_what_it_says_of_its_tiles(model: AttentionMIL) -> N
 
 def test_there_is_nothing_to_steady() -> None:
     with pytest.raises(InputError, match="mean learns no attention scores"):
-        check_method(preset("stable", "mean_nsf"))
+        check_method(preset("stable", "mean_nsf"), Sizes(6, 2, 10))

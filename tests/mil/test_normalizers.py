@@ -43,7 +43,23 @@ def test_nsf_stays_a_distribution_where_a_sigmoid_over_its_sum_does_not(scores: 
     z = (torch.randn(1, 200_000, generator=torch.Generator().manual_seed(0)) + scores).to(dtype)
     p = normalizers.log_nsf(z).double().exp()
     assert torch.isfinite(p).all()
-    assert p.sum().item() == pytest.approx(1, abs=1e-5)
+    assert p.sum().item() == pytest.approx(1, abs=1e-6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rng=rows, tiles=st.integers(1, 200), temperature=st.floats(0.2, 5), offset=st.floats(-8, 8))
+@pytest.mark.parametrize("name", ["softmax", "nsf", "entmax"])
+def test_what_an_anchor_draws_to_is_the_map_of_its_normaliser_with_every_number(
+    name: str, rng: np.random.Generator, tiles: int, temperature: float, offset: float
+) -> None:
+    z = rng.normal(0, 3, (5, tiles)).astype(np.float32)
+    choice = Normalizer(name, temperature, offset)  # type: ignore[arg-type]
+    expected = np.exp(choice.log(z))
+    target = normalizers.target_of(torch.from_numpy(z.copy()), choice)
+    np.testing.assert_allclose(target.p.numpy(), expected, rtol=2e-4, atol=1e-7)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        own = np.where(expected > 0, expected * np.log(expected), 0).sum(axis=1)
+    np.testing.assert_allclose(target.negative_entropy.numpy(), own, rtol=1e-4, atol=1e-5)
 
 
 def test_softmax_ignores_the_level_of_the_scores_and_nsf_does_not() -> None:

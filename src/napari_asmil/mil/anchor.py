@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from napari_asmil.analysis.normalizers import Normalizer
-from napari_asmil.errors import InputError
 from napari_asmil.mil.base import Scored, Scorer
 from napari_asmil.mil.normalizers import Target, full_precision, log_normalize, target_of
 
@@ -28,11 +27,6 @@ class Anchor(nn.Module):
     shares_embedding : bool
         Score the online embedding instead of the anchor's own: faster, and no longer the paper's anchor.
 
-    Raises
-    ------
-    InputError
-        When the embedding is to be shared and the method has no scores on an embedding alone.
-
     References
     ----------
     ASMIL (ICLR 2026), section 4: the anchor is updated after every batch. Averaging in half precision
@@ -43,8 +37,6 @@ class Anchor(nn.Module):
         self, scorer: Scorer, normalizer: Normalizer, momentum: float, *, shares_embedding: bool = False
     ) -> None:
         super().__init__()
-        if shares_embedding and type(scorer).score is Scorer.score:
-            raise InputError("This method's anchor cannot share the embedding: its scores rest on more than that.")
         self.shares_embedding = shares_embedding
         self.scorer = copy.deepcopy(scorer).float().requires_grad_(False).eval()
         self.normalizer = normalizer
@@ -56,7 +48,7 @@ class Anchor(nn.Module):
         return log_normalize(self.scores(prepared, online), self.normalizer)
 
     def target(self, prepared: Tensor, online: Scored) -> Target:
-        """The same map as what the online one is drawn to."""
+        """The same map as what the online one is drawn to, written over the anchor's scores."""
         return target_of(self.scores(prepared, online), self.normalizer)
 
     @torch.no_grad()

@@ -44,7 +44,7 @@ class Output(NamedTuple):
     ----------
     logits : Tensor (C,)
     alpha : Tensor (K, M)
-        Probabilities over tiles by `normalizer`.
+        Probabilities over tiles by `normalizer`; a loss on maps takes `log_alpha`, alpha need not carry a gradient.
     scored : Scored
     bag : Tensor (D,)
         The vector that is classified.
@@ -189,11 +189,13 @@ class AttentionMIL(nn.Module):
         probability 1 in every row.
         """
         was, _ = self.training, self.eval()
-        h = self.scorer(prepared).h
-        alone = torch.ones(len(self.scorer.row_names), 1, device=h.device, dtype=h.dtype)
-        one = torch.func.vmap(lambda tile: self.classify(self.pool(tile[None], alone)), chunk_size=EVIDENCE_CHUNK)
-        logits: Tensor = one(h)
-        self.train(was)
+        try:
+            h = self.scorer(prepared).h
+            alone = torch.ones(len(self.scorer.row_names), 1, device=h.device, dtype=h.dtype)
+            one = torch.func.vmap(lambda tile: self.classify(self.pool(tile[None], alone)), chunk_size=EVIDENCE_CHUNK)
+            logits: Tensor = one(h)
+        finally:
+            self.train(was)
         return logits
 
 

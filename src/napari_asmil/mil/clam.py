@@ -77,7 +77,9 @@ class Clam(AttentionMIL):
         self.instance_classifiers = nn.ModuleList(nn.Linear(size, 2) for _ in range(n_classes))
         for layer in self.modules():
             if isinstance(layer, nn.Linear):
-                nn.init.xavier_normal_(layer.weight)
+                both_gates = layer is scorer.attention.gates
+                for weight in layer.weight.chunk(2) if both_gates else (layer.weight,):
+                    nn.init.xavier_normal_(weight)
                 nn.init.zeros_(layer.bias)
 
     def loss(self, out: Output, label: Tensor) -> Tensor:

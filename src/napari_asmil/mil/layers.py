@@ -9,6 +9,7 @@ from annotated_types import Ge, Gt, Interval
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_asmil.errors import InputError
 from napari_asmil.mil.base import AttentionMIL
 from napari_asmil.mil.normalizers import full_precision as full_precision
 from napari_asmil.mil.normalizers import wide
@@ -64,6 +65,17 @@ def one_output_a_row(layer: nn.Linear, rows: Tensor) -> Tensor:
     """Output c of the layer for row c alone (C,), from rows (C, D): a linear head for each class."""
     logits: Tensor = torch.linalg.vecdot(rows, layer.weight) + layer.bias
     return logits
+
+
+def check_heads(dim: int, heads: int) -> None:
+    """Refuse heads that do not divide the size.
+
+    Raises
+    ------
+    InputError
+    """
+    if dim % heads:
+        raise InputError(f"dim ({dim}) must be a multiple of heads ({heads}).")
 
 
 def width(n_features: int, dim: int | None) -> int:

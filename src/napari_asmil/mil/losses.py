@@ -41,8 +41,10 @@ def anchor_kl(out: Output, target: Target, reduction: Reduction = "sum", rows: R
         p, log_alpha = target.p, out.log_alpha
         if valid is not None:
             p = torch.where(valid, p, 0.0)
-            p = p / p.sum(dim=-1, keepdim=True)
+            p = p / p.sum(dim=-1, keepdim=True).clamp_min(torch.finfo(p.dtype).tiny)  # a row may lose all it had
         if rows == "mean":
+            if valid is not None:
+                log_alpha = log_alpha.masked_fill(~valid.any(dim=0), 0.0)  # p is 0 there; -inf alone has no gradient
             p, log_alpha = p.mean(dim=0, keepdim=True), _mean_of_rows(log_alpha)
         loss = (torch.special.xlogy(p, p) - p * log_alpha.masked_fill(p == 0, 0.0)).sum(dim=-1).mean()
     return loss / out.z.shape[-1] if reduction == "mean" else loss

@@ -29,13 +29,16 @@ def log_normalize(z: Tensor, normalizer: Normalizer) -> Tensor:
 def normalize(z: Tensor, normalizer: Normalizer) -> Tensor:
     """Probabilities (..., M) by a named normaliser, at least float32; what a model pools with."""
     if normalizer.name == "softmax":
-        return torch.softmax(wide(z) / normalizer.temperature, dim=-1)
+        p = torch.softmax(wide(z) / normalizer.temperature, dim=-1)
+        return p / p.detach().sum(dim=-1, keepdim=True)  # over 200k tiles torch's own sum is off by 1e-5
     if normalizer.name == "nsf":
         return log_nsf(z, normalizer.temperature, normalizer.offset).exp()
     return entmax(z, normalizer.alpha)
 
 
 ROWS = 2
+SUMS = {"mps": torch.float32}
+"""Where sums over tiles cannot be taken in float64."""
 
 
 class Target(NamedTuple):
@@ -64,7 +67,7 @@ def target_of(z: Tensor, normalizer: Normalizer) -> Target:
             log_p = functional.logsigmoid(log_p if normalizer.offset == 0 else log_p.add_(normalizer.offset))
         top = log_p.amax(dim=-1, keepdim=True)
         weights = torch.sub(log_p, top).exp_()
-        total = weights.sum(dim=-1, keepdim=True)
+        total = weights.sum(dim=-1, keepdim=True, dtype=SUMS.get(p.device.type, torch.float64)).to(p.dtype)
         weights.div_(total)
         own[rows] = (row_dots(weights, log_p) - top - total.log())[:, 0]
         p[rows] = weights
@@ -90,7 +93,8 @@ def log_softmax(z: Tensor, temperature: float = 1.0) -> Tensor:
 def log_nsf(z: Tensor, temperature: float = 1.0, offset: float = 0.0) -> Tensor:
     """Log of the normalised sigmoid of z / T + offset over the last axis."""
     log_sigmoid = functional.logsigmoid(wide(z) / temperature + offset)
-    return log_sigmoid - torch.logsumexp(log_sigmoid, dim=-1, keepdim=True)
+    above = log_sigmoid - log_sigmoid.detach().amax(dim=-1, keepdim=True)  # near 0, where float32 is fine
+    return above - torch.logsumexp(above, dim=-1, keepdim=True)
 
 
 def softmax(z: Tensor, temperature: float = 1.0) -> Tensor:

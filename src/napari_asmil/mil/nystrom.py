@@ -47,7 +47,9 @@ class NystromAttention(nn.Module):
         values = self.value(padded)
         parts = (self.query(padded[-len(x) :]), self.key(padded), values, self.query(marks), self.key(marks))
         q, k, v, q_marks, k_marks = (by_head(part, self.heads)[None] for part in parts)
-        mixed = landmark_inverse(q_marks, k_marks) @ wide(functional.scaled_dot_product_attention(q_marks, k, v))
+        marked = functional.scaled_dot_product_attention(q_marks, k, v)
+        with full_precision(x):
+            mixed = landmark_inverse(q_marks, k_marks) @ wide(marked)
         attended = functional.scaled_dot_product_attention(q, k_marks, mixed.to(v.dtype))
         joined = attended[0].transpose(0, 1).reshape(x.shape) + self._convolved(values)[-len(x) :]
         return torch.as_tensor(self.dropout(self.project(joined)))

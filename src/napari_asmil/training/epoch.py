@@ -45,15 +45,17 @@ def train_epoch(
     order = np.random.default_rng([recipe.seed, epoch]).permutation(len(bags))
     total = recipe.epochs * len(bags)
     losses = Losses(device)
-    for i, bag in enumerate(bags[index] for index in order):
+    ordered = [bags[index] for index in order]
+    for i, bag in enumerate(ordered):
         rate = state.set_rate(recipe, total)
         x = torch.tensor(bag.features(), device=device)
         label = torch.tensor(cohort.labels[bag.slide_id], device=device)
         with seeded(recipe.seed, epoch, i):
             lost = train_step(state, recipe, x, label, bag.slide_id, state.step / total)
-        if losses.add(lost, rate, look=i + 1 == len(bags)) and not losses.finite:
+        if losses.add(lost, rate, look=i + 1 == len(bags)) and losses.first_bad is not None:
+            at, slide = state.step - i + losses.first_bad, ordered[losses.first_bad].slide_id
             raise InputError(
-                f"The loss is no longer finite at step {state.step} (slide {bag.slide_id!r}); training stopped.",
+                f"The loss is no longer finite at step {at} (slide {slide!r}); training stopped.",
                 remedy="Lower the learning rate or look at this slide's features. Committed epochs are safe.",
                 path=path,
             )

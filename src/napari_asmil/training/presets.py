@@ -21,8 +21,8 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         {"epochs": 50, "lr": 1e-3, "weight_decay": 1e-4, "clip": 5.0},
     ),
     "paper": (
-        "the method's paper; ASMIL's: Adam, lr 1e-4, 50 epochs, beta 1 with the KL summed over tiles: maps tend to go"
-        " flat",
+        "the method's paper where the method names it, else ASMIL's: Adam, lr 1e-4, 50 epochs, beta 1 with the KL"
+        " summed over tiles: maps tend to go flat",
         {"epochs": 50, "optimizer": "adam", "lr": 1e-4, "weight_decay": 1e-4, "clip": None},
     ),
     "released": (
@@ -46,8 +46,8 @@ _ANCHORS: dict[str, dict[str, Any]] = {
     "paper": {"beta": 1.0, "momentum": 0.999},
     "released": {"beta": 1.0, "momentum": 0.999, "kl_reduction": "mean", "init": "random", "update": "never"},
 }
-_MOMENTUM = {"classic": 0.999, "demo": 0.999, "crc-r1": 0.999}
-"""Where a variant names none."""
+_MOMENTUM = {"classic": {}, "demo": {}, "crc-r1": {"softmax": 0.99}}
+"""Presets whose anchors keep m = .999 whatever the number of slides, but for these endings."""
 _WIDTHS = {"stable": 128, "classic": 64, "demo": 64, "crc-r1": 64}
 _RELEASED = {"layout": "released", "drop_count": 0, "token_drop": 0.0}
 
@@ -76,10 +76,10 @@ def preset(name: str = "stable", variant: str = "asmil", **changes: Any) -> Reci
     if name == "released" and method != "asmil":
         raise InputError("The preset 'released' is ASMIL's own.", remedy="Choose another preset or method.")
     added = {what: dict(value) for what, value in STABILIZERS[ending][1].items() if value is not None}
-    if method == "asmil":
+    if method == "asmil" and name not in _ANCHORS:
         added = {what: {**value, **_OF_MANY_ROWS.get(what, {})} for what, value in added.items()}
     if "anchor" in added:
-        added["anchor"] = {"momentum": _MOMENTUM.get(name), **added["anchor"], **_ANCHORS.get(name, {})}
+        added["anchor"] = {"momentum": _momentum(name, ending), **added["anchor"], **_ANCHORS.get(name, {})}
     given: dict[str, Any] = {"anchor": None, **PRESETS[name][1], **added}
     settings = _settings(name, method)
     if name == "paper":
@@ -88,6 +88,10 @@ def preset(name: str = "stable", variant: str = "asmil", **changes: Any) -> Reci
     settings |= changes.pop("settings", {})
     recipe = Recipe.make({"preset": name, "method": method, **given, "settings": settings})
     return changed_by(recipe, wanted).changed(**changes)
+
+
+def _momentum(name: str, ending: str) -> float | None:
+    return _MOMENTUM[name].get(ending, 0.999) if name in _MOMENTUM else None
 
 
 def _settings(name: str, method: str) -> dict[str, Any]:

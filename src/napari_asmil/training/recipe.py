@@ -45,7 +45,7 @@ class AnchorRecipe(BaseModel):
         Let the anchor score the model's own embedding: faster, and no longer the paper's anchor.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     normalizer: Normalizer = Normalizer("nsf")
     beta: float = Field(0.01, ge=0)
@@ -78,12 +78,18 @@ class EntropyRecipe(BaseModel):
         Divide the entropy by log M, so that large slides weigh no more than small ones.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     weight: float = Field(0.1, ge=0)
     kind: Literal["entropy", "uniform"] = "entropy"
     anneal: Literal["cosine", "none"] = "cosine"
     normalized: bool = False
+
+    @model_validator(mode="after")
+    def _felt(self) -> EntropyRecipe:
+        if self.kind == "uniform" and self.normalized:
+            raise ValueError("the divergence from uniform is not divided by log M (normalized)")
+        return self
 
 
 class EnsembleRecipe(BaseModel):
@@ -97,7 +103,7 @@ class EnsembleRecipe(BaseModel):
         Share of the mean before in the new mean.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     beta: float = Field(1.0, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
@@ -128,7 +134,7 @@ class Recipe(BaseModel):
         Recorded slides that keep raw scores of every row; all do when the model has one row.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     method: str = "asmil"
     preset: str = ""

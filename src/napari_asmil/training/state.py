@@ -15,6 +15,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.files import complete, json_text
 from napari_asmil.mil import Anchor, AttentionMIL, Ensemble, build_model
@@ -137,6 +138,12 @@ def check_method(recipe: Recipe, sizes: Sizes) -> None:
     ------
     InputError
     """
+    if recipe.normalizer != Normalizer() and model_class(recipe.method).map_words:
+        raise InputError(
+            f"{recipe.label}: the method {recipe.method} does not pool by its scores, so another normaliser of them"
+            f" ({recipe.normalizer.label}) would change nothing.",
+            remedy="Leave its normaliser as it is; the anchor's may be changed.",
+        )
     with seeded(0), torch.device("meta"):
         new_model(recipe, sizes)
     if (recipe.anchor or recipe.entropy or recipe.ensemble) and not model_class(recipe.method).learns_scores:
@@ -156,11 +163,16 @@ class seeded:
         self._fork = torch.random.fork_rng(devices=range(torch.cuda.device_count()))
         self._fork.__enter__()
         torch.default_generator.manual_seed(self._seed)
+        if torch.backends.mps.is_available():
+            self._mps = torch.mps.get_rng_state()
+            torch.mps.manual_seed(self._seed)
         if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
             torch.cuda.manual_seed_all(self._seed)
 
     def __exit__(self, *error: Any) -> None:
         self._fork.__exit__(*error)
+        if torch.backends.mps.is_available():
+            torch.mps.set_rng_state(self._mps)
 
 
 def _can_fuse(device: torch.device) -> bool:

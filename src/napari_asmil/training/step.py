@@ -33,22 +33,26 @@ class Losses:
     def __init__(self, device: torch.device) -> None:
         self._every = 1 if device.type == "cpu" else SYNC_EVERY
         self._sums = torch.zeros(len(CURVES), dtype=torch.float64 if device.type != "mps" else torch.float32).to(device)
-        self._total = torch.zeros((), device=device)
+        self._bad = torch.full((), -1, device=device)
         self._rate = 0.0
         self._steps = 0
-        self.finite = True
+        self.first_bad: int | None = None
         self.latest = math.nan
 
     def add(self, lost: Lost, rate: float, *, look: bool) -> bool:
-        """Take up a step; says whether it was looked at, which sets `finite` and `latest` (cross-entropy)."""
+        """Take up a step; says whether it was looked at, which sets `first_bad` and `latest` (cross-entropy).
+
+        `first_bad` is the first step, counted from 0, whose loss was not finite.
+        """
         self._sums += lost.parts
-        self._total += lost.total.detach()
+        bad = ~lost.total.detach().isfinite() & (self._bad < 0)
+        self._bad = torch.where(bad, self._steps, self._bad)
         self._rate += rate
         self._steps += 1
         looked = look or self._steps % self._every == 0
         if looked:
-            total, self.latest = torch.stack([self._total, lost.parts[0]]).tolist()
-            self.finite = math.isfinite(total)
+            first, self.latest = torch.stack([self._bad.to(lost.parts.dtype), lost.parts[0]]).tolist()
+            self.first_bad = int(first) if first >= 0 else None
         return looked
 
     def means(self) -> dict[str, float]:

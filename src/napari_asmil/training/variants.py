@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import fields
 from typing import Any
 
 from napari_asmil.analysis.normalizers import Normalizer
@@ -15,10 +14,12 @@ from napari_asmil.training.recipe import Recipe
 NSF, SOFTMAX = Normalizer("nsf"), Normalizer("softmax")
 
 PLAIN = {"anchor": None}
+NUMBERS = {"softmax": ("temperature",), "nsf": ("temperature", "offset"), "entmax": ("alpha",)}
+"""Which numbers a normaliser feels."""
 STABILIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "": ("nothing", PLAIN),
     "nsf": ("anchor, NSF", {"anchor": {"normalizer": NSF, "beta": 1.0}}),
-    "softmax": ("anchor, softmax", {"anchor": {"normalizer": SOFTMAX, "beta": 1.0, "momentum": 0.99}}),
+    "softmax": ("anchor, softmax", {"anchor": {"normalizer": SOFTMAX, "beta": 1.0}}),
     "aem": ("entropy (AEM)", {**PLAIN, "entropy": {"weight": 0.1}}),
     "ensemble": ("temporal ensembling", {**PLAIN, "ensemble": {"beta": 1.0}}),
 }
@@ -57,16 +58,17 @@ def split_variant(variant: str) -> tuple[str, str]:
 def changed_by(recipe: Recipe, wanted: str) -> Recipe:
     """A recipe with changes in words, ``name=value`` with commas between.
 
-    A name is looked for in the anchor (and ``temperature``, ``offset``, ``alpha`` of its normaliser, or
-    ``normalizer``, by name), in entropy and ensemble, then among the recipe's own fields; any other is a setting
-    of the method.
+    ``normalizer`` is the anchor's, by name, and ``temperature``, ``offset`` and ``alpha`` are that one's numbers;
+    ``online`` is the normaliser of the model itself. Any other name is looked for in anchor, entropy and ensemble,
+    then among the recipe's own fields; what is left is a setting of the method.
 
     Raises
     ------
     InputError
         When a change cannot be read or does not fit.
     """
-    for change in filter(None, wanted.split(",")):
+    changes = [change for change in wanted.split(",") if change.strip()]
+    for change in sorted(changes, key=lambda change: not change.strip().startswith("normalizer")):
         name, equals, text = (part.strip() for part in change.partition("="))
         if not equals or not name:
             raise InputError(f"{change!r} is no change.", remedy="Write NAME=VALUE, with commas between.")
@@ -79,9 +81,13 @@ def changed_by(recipe: Recipe, wanted: str) -> Recipe:
 
 def _change(recipe: Recipe, name: str, value: Any) -> dict[str, Any]:
     anchor = recipe.anchor
+    if name == "online":
+        return {"normalizer": Normalizer(value)}
     if anchor is not None and name == "normalizer":
         return {"anchor": {**anchor.model_dump(), name: Normalizer(value)}}
-    if anchor is not None and name in {field.name for field in fields(Normalizer)}:
+    if anchor is not None and name in ("temperature", "offset", "alpha"):
+        if name not in NUMBERS[anchor.normalizer.name]:
+            raise InputError(f"The anchor's {anchor.normalizer.name} has no {name}, so {name}={value} does nothing.")
         changed = Normalizer(**{**anchor.normalizer.as_dict(), name: value})
         return {"anchor": {**anchor.model_dump(), "normalizer": changed}}
     for part in ("anchor", "entropy", "ensemble"):

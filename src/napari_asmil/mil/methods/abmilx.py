@@ -19,9 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_asmil.errors import InputError
 from napari_asmil.mil.base import AttentionMIL, Scored, Scorer
-from napari_asmil.mil.layers import Size, full_precision, width
+from napari_asmil.mil.layers import Size, check_heads, full_precision, width
 from napari_asmil.mil.normalizers import wide
 
 START = 0.1
@@ -107,8 +106,7 @@ class Model(AttentionMIL):
         ffn: bool = False,
     ) -> None:
         size = width(n_features, dim)
-        if size % heads:
-            raise InputError(f"dim ({size}) must be a multiple of heads ({heads}).")
+        check_heads(size, heads)
         super().__init__(AbmilxScorer(n_features, size, heads, plus), n_features, n_classes, size)
         self.project = nn.Linear(size, size, bias=False)
         self.ffn = _mlp(size) if ffn else None

@@ -1,17 +1,19 @@
 """ASMIL (ICLR 2026): FEAT tokens attend to tiles, a CLS token to the kept FEAT outputs; two layouts.
 
-"paper" is what its text and figure say: one pre-norm encoder block on [tiles; FEAT] of which only the FEAT
-outputs are kept. The tiles' own query rows are never used then, so the block is exactly cross-attention from
-the N FEAT tokens to the M tiles. "released" is what its code does: an attention block of its own for every
+"paper" is what its text and figure say: one pre-norm encoder block of which only the FEAT outputs are kept. The
+tiles' own query rows are never used then, so the block is cross-attention from the N FEAT tokens. The paper does
+not say whether FEAT tokens are keys too; here the tiles alone are, so that attention is over tiles, and there is
+no dropout. "released" is what its code does: an attention block of its own for every
 FEAT token, with neither residual nor MLP, layer norm last.
 
 Either way each token's query is folded into the key projection, ``z = h (W_k^T q) + q . b_k`` (the constant
 matters, NSF is not shift-invariant), and tiles are pooled before they are projected (alpha sums to 1): keys and
 values of tiles are never formed, which is exact.
 
-In the paper layout queries and keys start as Xavier with zero bias (as torch's own multi-head attention does),
-queries twice as large, so that scores start with a standard deviation near 2: from smaller scores training may
-stay on the plateau of uniform maps. The released layout starts as its code does, with nearly constant scores.
+In the paper layout queries and keys start, by our choice, as Xavier with zero bias (as torch's own multi-head
+attention does), queries twice as large, so that scores start with a standard deviation near 2: from smaller
+scores training may stay on the plateau of uniform maps. The released layout starts as its code does, with nearly
+constant scores.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.mil.base import SOFTMAX, AttentionMIL, Output, Scored, Scorer
 from napari_asmil.mil.fused import EPS, embed, folded_attention, folded_scores
-from napari_asmil.mil.layers import Count, Share, Size, full_precision, width
+from napari_asmil.mil.layers import Count, Share, Size, check_heads, full_precision, width
 from napari_asmil.mil.normalizers import wide
 
 QUERY_GAIN = 2.0
@@ -246,8 +248,7 @@ class Model(AttentionMIL):
         drop_count: Count = 0,
     ) -> None:
         size, paper = width(n_features, dim), layout == "paper"
-        if size % heads:
-            raise InputError(f"dim ({size}) must be a multiple of heads ({heads}).")
+        check_heads(size, heads)
         if not 0 <= drop_count < tokens:
             raise InputError(f"drop_count ({drop_count}) must leave at least one of {tokens} tokens.")
         scorer = (TokenScorer if paper else ReleasedScorer)(n_features, size, heads, tokens)

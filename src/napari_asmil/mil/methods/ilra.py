@@ -20,9 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_asmil.errors import InputError
 from napari_asmil.mil.base import AttentionMIL, Scored, Scorer
-from napari_asmil.mil.layers import Size, full_precision, width
+from napari_asmil.mil.layers import Size, check_heads, full_precision, width
 from napari_asmil.mil.normalizers import wide
 
 
@@ -138,8 +137,7 @@ class Model(AttentionMIL):
         self, n_features: int, n_classes: int, dim: Size | None = None, heads: Size = 8, latents: Size = 1
     ) -> None:
         size = width(n_features, dim)
-        if size % heads:
-            raise InputError(f"dim ({size}) must be a multiple of heads ({heads}).")
+        check_heads(size, heads)
         super().__init__(IlraScorer(n_features, size, heads, latents), n_features, n_classes, size)
         self.value = nn.Linear(size, size)
         self.project = nn.Linear(size, size)

@@ -11,9 +11,8 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from napari_asmil.errors import InputError
 from napari_asmil.mil.base import AttentionMIL
-from napari_asmil.mil.layers import Size, width
+from napari_asmil.mil.layers import Size, check_heads, width
 from napari_asmil.mil.methods.asmil import ReleasedFeat, ReleasedScorer
 
 
@@ -42,8 +41,7 @@ class Model(AttentionMIL):
 
     def __init__(self, n_features: int, n_classes: int, dim: Size | None = None, heads: Size = 8) -> None:
         size = width(n_features, dim)
-        if size % heads:
-            raise InputError(f"dim ({size}) must be a multiple of heads ({heads}).")
+        check_heads(size, heads)
         super().__init__(MhaScorer(n_features, size, heads), n_features, n_classes, size)
         self.block = ReleasedFeat(1, size)
         self.classifier = nn.Linear(size, n_classes)

@@ -22,9 +22,8 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from napari_asmil.analysis.normalizers import Normalizer
-from napari_asmil.errors import InputError
 from napari_asmil.mil.base import SOFTMAX, AttentionMIL, Output, Scored, Scorer
-from napari_asmil.mil.layers import Size, full_precision, width
+from napari_asmil.mil.layers import Size, check_heads, full_precision, width
 from napari_asmil.mil.normalizers import normalize, wide
 from napari_asmil.mil.nystrom import (
     KERNEL,
@@ -125,8 +124,7 @@ class Model(AttentionMIL):
         self, n_features: int, n_classes: int, dim: Size | None = None, heads: Size = 8, landmarks: Size | None = None
     ) -> None:
         size = width(n_features, dim)
-        if size % heads:
-            raise InputError(f"dim ({size}) must be a multiple of heads ({heads}).")
+        check_heads(size, heads)
         self.landmarks = landmarks or max(1, size // 2)
         super().__init__(TransmilScorer(n_features, size, heads, self.landmarks), n_features, n_classes, size)
         self.value = nn.Linear(size, size, bias=False)
