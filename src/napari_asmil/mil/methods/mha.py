@@ -12,11 +12,11 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from napari_asmil.mil.base import AttentionMIL
+from napari_asmil.mil.folding import PerTokenFeat, PerTokenScorer
 from napari_asmil.mil.layers import Size, check_heads, width
-from napari_asmil.mil.methods.asmil import ReleasedFeat, ReleasedScorer
 
 
-class MhaScorer(ReleasedScorer):
+class MhaScorer(PerTokenScorer):
     """h = relu(W x) and a row of scores z = <q, W_k h + b_k> / sqrt(D / H) for each of H heads."""
 
     def __init__(self, n_features: int, dim: int, heads: int) -> None:
@@ -43,7 +43,7 @@ class Model(AttentionMIL):
         size = width(n_features, dim)
         check_heads(size, heads)
         super().__init__(MhaScorer(n_features, size, heads), n_features, n_classes, size)
-        self.block = ReleasedFeat(1, size)
+        self.block = PerTokenFeat(1, size)
         self.classifier = nn.Linear(size, n_classes)
 
     def pool(self, h: Tensor, alpha: Tensor) -> Tensor:
