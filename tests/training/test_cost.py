@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 
 from napari_asmil.errors import InputError
-from napari_asmil.events import Finished
+from napari_asmil.events import EpochDone, Finished
 from napari_asmil.mil import build_model
+from napari_asmil.mil.names import method_names
 from napari_asmil.training import preset
 from napari_asmil.training.cost import cost, measure_prediction, measure_step
 from napari_asmil.training.state import Sizes
+from napari_asmil.training.variants import variant_of
 
 TILES, D_IN, DIM, ATTENTION, CLASSES = 40, 24, 16, 8, 3
 SMALL = f"dim={DIM},attention_dim={ATTENTION}"
@@ -71,6 +74,49 @@ def kept_for_backward(variant: str, tiles: int, features: int) -> int:
         out = model(x)
     assert out.logits.requires_grad
     return sum(kept.values())
+
+
+@pytest.mark.parametrize("method", method_names())
+def test_every_method_can_be_measured(method: str) -> None:
+    recipe = preset("paper", variant_of(method))
+    asked = (recipe.as_json(), TILES, Sizes(D_IN, CLASSES, 10), "cpu")
+    prediction, step = measure_prediction(*asked), measure_step(*asked)
+    assert prediction["macs"] > TILES * D_IN
+    assert prediction["parameters"] > 0 and step["step_ms"] > 0
+
+
+def costs(out: Path, *variants: str, **changes: object) -> list[object]:
+    settings = {"tiles": TILES, "features": D_IN, "device": "cpu", "preset_name": "stable"}
+    return list(cost(variants, out, **(settings | changes)))
+
+
+def test_what_is_measured_is_written_at_once_and_a_stopped_measurement_goes_on(tmp_path: Path) -> None:
+    variants, stop = (f"abmil:{SMALL}", f"mean:dim={DIM}"), threading.Event()
+    for event in cost(variants, tmp_path, tiles=TILES, features=D_IN, device="cpu", preset_name="stable", stop=stop):
+        if isinstance(event, EpochDone):
+            stop.set()
+    assert isinstance(event, Finished) and event.why == "stopped"
+    (first,) = json.loads((tmp_path / "cost.json").read_text())
+    assert first["variant"] == variants[0]
+    costs(tmp_path, *variants)
+    kept, added = json.loads((tmp_path / "cost.json").read_text())
+    assert kept == first and added["variant"] == variants[1]
+    text = (tmp_path / "cost.txt").read_text()
+    assert "ABMIL" in text and "mean pooling" in text
+
+
+def test_costs_of_other_arguments_are_in_the_way(tmp_path: Path) -> None:
+    costs(tmp_path, f"mean:dim={DIM}")
+    before = (tmp_path / "cost.json").read_bytes()
+    for what, changes in (
+        ("tiles", {"tiles": TILES + 1}),
+        ("features", {"features": D_IN + 1}),
+        ("classes", {"classes": 4}),
+        ("settings", {"preset_name": "paper"}),
+    ):
+        with pytest.raises(InputError, match=f"measured with other {what}"):
+            costs(tmp_path, f"mean:dim={DIM}", **changes)
+    assert (tmp_path / "cost.json").read_bytes() == before
 
 
 def test_each_method_is_measured_in_a_process_of_its_own_and_tabled(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,9 +24,10 @@ from napari_asmil.files import json_text, write_text
 from napari_asmil.training.device import pick_device
 from napari_asmil.training.presets import preset
 from napari_asmil.training.recipe import Recipe
-from napari_asmil.training.state import Sizes, State, seeded
+from napari_asmil.training.state import Sizes, State, check_method, seeded
 from napari_asmil.training.step import train_step
 from napari_asmil.training.tables import columns
+from napari_asmil.words import listed
 
 REPEATS = 5
 MB = 2**20
@@ -38,6 +40,8 @@ class Cost:
 
     Attributes
     ----------
+    recipe, tiles, features, classes, device
+        What was measured; a row of the same is not measured again.
     parameters : int
         That learn, and are there at inference; an anchor's are `extra_parameters`, in training only.
     macs : float
@@ -51,7 +55,11 @@ class Cost:
 
     variant: str
     label: str
+    recipe: dict[str, Any]
     tiles: int
+    features: int
+    classes: int
+    device: str
     parameters: int
     extra_parameters: int
     macs: float
@@ -72,32 +80,65 @@ def cost(
     preset_name: str = "paper",
     stop: Flag | None = None,
 ) -> Iterator[Event]:
-    """Measure variants, each step and prediction in a process of its own; writes ``cost.json`` and ``cost.txt``.
+    """Measure variants one after another, each step and prediction in a process of its own.
+
+    ``cost.json`` and ``cost.txt`` grow by a row for each; rows that are there are kept and not measured again.
 
     Raises
     ------
     InputError
-        When a variant, a preset or the device is not known.
+        When a variant, a preset or the device is not known, or rows of other sizes, device or recipe are in the way.
     """
     out, chosen = Path(out), pick_device(device)
     recipes = {variant: preset(preset_name, variant) for variant in variants}
+    sizes = Sizes(features, classes, 100)
+    for recipe in recipes.values():
+        check_method(recipe, sizes)
+    found = _measured_before(out / "cost.json")
+    shared: dict[str, Any] = {"tiles": tiles, "features": features, "classes": classes, "device": str(chosen)}
+    _check_same(found, recipes, shared, out / "cost.json")
     out.mkdir(parents=True, exist_ok=True)
     yield Started(out, len(recipes), unit="methods")
-    found: list[Cost] = []
     for done, (variant, recipe) in enumerate(recipes.items(), 1):
         if stop is not None and stop.is_set():
-            yield Finished(out, "stopped", "Stopped; nothing was written.")
+            yield Finished(out, "stopped", f"Stopped before {variant}. Start again to go on.")
             return
         yield BatchDone(epoch=0, step=done, steps=len(recipes), phase=variant)
         began = time.monotonic()
-        sizes = Sizes(features, classes, 100)
-        asked = (recipe.as_json(), tiles, sizes, str(chosen))
-        numbers = _alone(measure_prediction, *asked) | _alone(measure_step, *asked)
-        found.append(Cost(variant=variant, label=recipe.label, tiles=tiles, **numbers))
+        if variant not in found:
+            asked = (recipe.as_json(), tiles, sizes, str(chosen))
+            numbers = _alone(measure_prediction, *asked) | _alone(measure_step, *asked)
+            found[variant] = Cost(variant=variant, label=recipe.label, recipe=asked[0], **shared, **numbers)
+            write_text(out / "cost.json", json_text([asdict(one) for one in found.values()], indent=1) + "\n")
+            write_text(out / "cost.txt", as_text(list(found.values())) + "\n")
         yield EpochDone(out, done, len(recipes), time.monotonic() - began)
-    write_text(out / "cost.json", json_text([asdict(one) for one in found], indent=1) + "\n")
-    write_text(out / "cost.txt", as_text(found, str(chosen)) + "\n")
     yield Finished(out, "done", f"{len(found)} methods, in cost.txt and cost.json.")
+
+
+def _measured_before(path: Path) -> dict[str, Cost]:
+    if not path.is_file():
+        return {}
+    try:
+        rows = [Cost(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
+    except (ValueError, TypeError) as error:
+        raise InputError(f"These costs cannot be read ({error}).", remedy="Choose another folder.", path=path) from None
+    return {row.variant: row for row in rows}
+
+
+def _check_same(
+    found: Mapping[str, Cost], recipes: Mapping[str, Recipe], shared: Mapping[str, object], path: Path
+) -> None:
+    for row in found.values():
+        recipe = recipes.get(row.variant)
+        other = [what for what, wanted in shared.items() if getattr(row, what) != wanted]
+        if recipe is not None and Recipe.make(row.recipe) != recipe:
+            other.append("settings")
+        if other:
+            raise InputError(
+                f"The cost of {row.variant} that is there was measured with other {listed(other)}.",
+                remedy="Choose another folder.",
+                path=path,
+            )
 
 
 def _alone(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
@@ -111,7 +152,7 @@ def _alone(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str
 def measure_prediction(recipe_json: dict[str, Any], tiles: int, sizes: Sizes, device_name: str) -> dict[str, Any]:
     """Size and prediction of one method in this process, which should do nothing else before."""
     recipe, state, device = _begin(recipe_json, sizes, device_name)
-    model = state.model.eval()
+    model = state.model.eval().requires_grad_(False)
 
     def predict(x: torch.Tensor) -> None:
         model.attend(model.prepare(x), recipe.normalizer)
@@ -212,8 +253,9 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def as_text(found: Sequence[Cost], device: str) -> str:
+def as_text(found: Sequence[Cost]) -> str:
     """A table of the costs."""
+    device = found[0].device
     heading = (
         f"One bag of {found[0].tiles} tiles on {device}{' (one thread, CPU time)' if device == 'cpu' else ''}. Extra"
         " parameters are an anchor's, in training only. MACs: one prediction. Memory: peak beyond weights and bag."
