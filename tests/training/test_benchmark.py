@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -64,6 +65,30 @@ def test_results_of_another_recipe_are_in_the_way_before_anything_is_trained(tmp
     list(benchmark([dataset()], recipes(), tmp_path, device="cpu"))
     with pytest.raises(InputError, match="of another recipe"):
         list(benchmark([dataset()], recipes(lr=1e-2), tmp_path, device="cpu"))
+
+
+@pytest.mark.parametrize("what", ["features", "labels", "tile labels", "folds"])
+def test_results_of_other_data_are_in_the_way_before_anything_is_trained(tmp_path: Path, what: str) -> None:
+    cohort, one = small_cohort(slides=24), {"abmil": recipes()["abmil"]}
+    list(benchmark([dataset(cohort)], one, tmp_path, device="cpu"))
+    first, folds = cohort.bags[0], FOLDS
+    if what == "features":
+        other = replace(cohort, bags=(replace(first, load=lambda: first.features() + 1), *cohort.bags[1:]))
+    elif what == "labels":
+        other = replace(cohort, labels={**cohort.labels, "s0": 1, "s1": 0})
+    elif what == "tile labels":
+        other = replace(cohort, bags=(replace(first, tile_labels=1 - first.tile_labels), *cohort.bags[1:]))
+    else:
+        other, folds = cohort, FOLDS + 1
+    there = {path: path.read_bytes() for path in tmp_path.rglob("*.json")}
+    with pytest.raises(InputError, match="of other bags, labels or splits"):
+        list(benchmark([Dataset("small", lambda seed: make_folds(other, folds, seed)[:FOLDS])], one, tmp_path))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.json")} == there
+
+
+def test_two_datasets_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="More than one dataset is called small"):
+        list(benchmark([dataset(), dataset()], recipes(), tmp_path, device="cpu"))
 
 
 def test_a_difference_of_independent_trials_is_the_paired_t_test() -> None:

@@ -4,6 +4,7 @@ the test bags; trivial floors and differences with confidence intervals beside e
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import time
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event as Flag
+
+import numpy as np
 
 from napari_asmil.bags import Cohort
 from napari_asmil.errors import InputError
@@ -55,6 +58,7 @@ class _Job:
     seed: int
     fold: int
     cohort: Cohort
+    digest: str
     path: Path
 
 
@@ -91,13 +95,18 @@ def benchmark(
     Raises
     ------
     InputError
-        When a recipe cannot be trained, or a result of another recipe is in the way.
+        When a recipe cannot be trained, two datasets have one name, or a result of another recipe, of other bags,
+        labels or splits is in the way.
     """
+    names = [dataset.name for dataset in datasets]
+    if len(set(names)) < len(names):
+        raise InputError(
+            f"More than one dataset is called {max(names, key=names.count)}.",
+            remedy="Rename one: its results lie in a folder of its name.",
+        )
     out, chosen, stop = Path(out), pick_device(device), stop or Flag()
     jobs = [job for dataset in datasets for job in _jobs(dataset, recipes, out, seeds)]
     for job in jobs:
-        job.cohort.check()
-        check_method(job.recipe, sizes_of(job.cohort))
         _finished(job)
     yield Started(out, len(jobs), unit="trainings")
     for done, job in enumerate(jobs, 1):
@@ -111,7 +120,8 @@ def benchmark(
                 yield Finished(out, "stopped", f"Stopped in {where}. Start again to go on.")
                 return
             job.path.parent.mkdir(parents=True, exist_ok=True)
-            write_text(job.path, json_text({"recipe": job.recipe.as_json(), "numbers": found}, indent=1))
+            stored = {"recipe": job.recipe.as_json(), "data": job.digest, "numbers": found}
+            write_text(job.path, json_text(stored, indent=1))
         yield EpochDone(job.path, done, len(jobs), time.monotonic() - began)
     _report(datasets, jobs, recipes, out, seeds)
     yield Finished(out, "done", f"{len(jobs)} trainings, and what they show in report.txt and report.json.")
@@ -121,18 +131,31 @@ def _jobs(dataset: Dataset, recipes: Mapping[str, Recipe], out: Path, seeds: Seq
     for seed in seeds:
         folds = dataset.folds(seed)
         for k, fold in enumerate(folds):
+            fold.check()
             started = {name: recipe.changed(seed=seed * len(folds) + k) for name, recipe in recipes.items()}
+            for recipe in started.values():
+                check_method(recipe, sizes_of(fold))
             names = list(recipes) if dataset.independent or seed != seeds[0] else [*recipes, PERMUTED]
             for name in names:
                 permuted = name == PERMUTED
                 recipe = next(iter(started.values())) if permuted else started[name]
                 cohort = _permuted(fold, seed) if permuted else fold
                 path = out / dataset.name / re.sub(r"[^\w.=,-]", "-", name) / f"seed{seed}-fold{k}.json"
-                yield _Job(dataset, name, recipe, seed, k, cohort, path)
+                yield _Job(dataset, name, recipe, seed, k, cohort, _digest(cohort), path)
 
 
 def _permuted(fold: Cohort, seed: int) -> Cohort:
     return permute_labels(fold, seed).with_splits(dict(fold.splits))
+
+
+def _digest(cohort: Cohort) -> str:
+    """SHA-256 (hex) of what a training is given: bags in their order, tile labels, labels and splits."""
+    whole = hashlib.sha256(json_text(cohort.class_names).encode())
+    for bag in cohort.bags:
+        truth = b"" if bag.tile_labels is None else np.ascontiguousarray(bag.tile_labels, dtype="<f4").tobytes()
+        known = (bag.content_hash(), hashlib.sha256(truth).hexdigest(), cohort.splits[bag.slide_id])
+        whole.update(json_text([bag.slide_id, *known, int(cohort.labels[bag.slide_id])]).encode())
+    return whole.hexdigest()
 
 
 def _finished(job: _Job) -> dict[str, float] | None:
@@ -141,6 +164,12 @@ def _finished(job: _Job) -> dict[str, float] | None:
     stored = json.loads(job.path.read_text(encoding="utf-8"))
     if Recipe.make(stored["recipe"]) != job.recipe:
         raise InputError("This result is of another recipe.", remedy="Choose another folder.", path=job.path)
+    if stored.get("data") != job.digest:
+        raise InputError(
+            "This result is of other bags, labels or splits, or does not say of which.",
+            remedy="Choose another folder.",
+            path=job.path,
+        )
     return {name: float("nan") if value is None else value for name, value in stored["numbers"].items()}
 
 
