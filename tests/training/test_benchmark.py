@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +14,7 @@ from scipy.stats import ttest_rel
 from napari_asmil.bags import Cohort
 from napari_asmil.bags.mil_sets import read_mil_set
 from napari_asmil.errors import InputError
-from napari_asmil.events import EpochDone, Finished
+from napari_asmil.events import EpochDone, Event, Finished
 from napari_asmil.training import Recipe, preset
 from napari_asmil.training.benchmark import Dataset, benchmark
 from napari_asmil.training.benchmark_table import Trial, difference, summarise
@@ -44,6 +45,47 @@ def test_every_method_is_trained_on_every_fold_and_the_first_on_permuted_labels_
     assert result["differences"]["abmil_nsf"]["auc"]["against"] == "abmil"
     text = (tmp_path / "report.txt").read_text()
     assert "ABMIL + anchor (NSF)" in text and "logistic regression, pooled: mean" in text
+
+
+def cohorts_trained(monkeypatch: pytest.MonkeyPatch, given: Dataset, out: Path) -> dict[str, list[Cohort]]:
+    """The cohorts that a benchmark of one method trains on, by the folder of the result; nothing is trained."""
+    cohorts: dict[str, list[Cohort]] = {}
+
+    def noted(cohort: Cohort, *rest: object) -> Iterator[Event]:
+        found, path = rest[-2:]
+        assert isinstance(found, dict) and isinstance(path, Path)
+        cohorts.setdefault(path.parent.name, []).append(cohort)
+        found["auc"] = 0.5
+        yield from ()
+
+    monkeypatch.setattr("napari_asmil.training.benchmark.trial", noted)
+    list(benchmark([given], {"abmil": recipes()["abmil"]}, out, seeds=(0, 1), device="cpu"))
+    return cohorts
+
+
+def test_independent_cohorts_have_the_control_at_every_seed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = Dataset("worlds", lambda seed: [small_cohort(slides=24, seed=seed)], independent=True)
+    trained = cohorts_trained(monkeypatch, given, tmp_path)
+    assert {method: len(cohorts) for method, cohorts in trained.items()} == {"abmil": 2, "permuted-labels": 2}
+    assert "permuted labels" in (tmp_path / "report.txt").read_text()
+
+
+def test_folds_of_one_cohort_have_the_control_at_the_first_seed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trained = cohorts_trained(monkeypatch, dataset(), tmp_path)
+    assert {m: len(c) for m, c in trained.items()} == {"abmil": 2 * FOLDS, "permuted-labels": FOLDS}
+
+
+def test_the_control_has_as_many_bags_of_each_class_in_each_split(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    trained = cohorts_trained(monkeypatch, dataset(), tmp_path)
+    for true, dealt in zip(trained["abmil"][:FOLDS], trained["permuted-labels"], strict=True):
+        assert dealt.splits == true.splits
+        assert dealt.labels != true.labels
+        for split in ("train", "test"):
+            assert dealt.counts(dealt.select(split)) == true.counts(true.select(split))
 
 
 def test_what_is_there_is_not_trained_again_and_a_stopped_benchmark_goes_on(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from threading import Event as Flag
 import numpy as np
 
 from napari_asmil.bags import Cohort
+from napari_asmil.bags.cohort import Split
 from napari_asmil.errors import InputError
 from napari_asmil.events import EpochDone, Event, Finished, Started
 from napari_asmil.files import json_text, write_text
@@ -23,7 +24,6 @@ from napari_asmil.training.benchmark_table import Trial, as_text, summarise
 from napari_asmil.training.device import pick_device
 from napari_asmil.training.epoch import sizes_of
 from napari_asmil.training.floors import pooled_floors
-from napari_asmil.training.folds import permute_labels
 from napari_asmil.training.recipe import Recipe
 from napari_asmil.training.state import check_method
 from napari_asmil.training.trial import trial
@@ -80,7 +80,8 @@ def benchmark(
     ----------
     datasets : sequence of Dataset
     recipes : mapping of str to Recipe
-        By method; the first is also trained on permuted labels, once for each dataset.
+        By method; the first is also trained on permuted labels: on the folds of the first seed, or at every seed
+        where datasets are independent.
     out : path-like
     seeds : sequence of int
         Each deals the folds anew and starts every method anew.
@@ -135,17 +136,23 @@ def _jobs(dataset: Dataset, recipes: Mapping[str, Recipe], out: Path, seeds: Seq
             started = {name: recipe.changed(seed=seed * len(folds) + k) for name, recipe in recipes.items()}
             for recipe in started.values():
                 check_method(recipe, sizes_of(fold))
-            names = list(recipes) if dataset.independent or seed != seeds[0] else [*recipes, PERMUTED]
+            names = [*recipes, PERMUTED] if dataset.independent or seed == seeds[0] else list(recipes)
             for name in names:
                 permuted = name == PERMUTED
                 recipe = next(iter(started.values())) if permuted else started[name]
-                cohort = _permuted(fold, seed) if permuted else fold
+                cohort = _permuted(fold, seed, k) if permuted else fold
                 path = out / dataset.name / re.sub(r"[^\w.=,-]", "-", name) / f"seed{seed}-fold{k}.json"
                 yield _Job(dataset, name, recipe, seed, k, cohort, _digest(cohort), path)
 
 
-def _permuted(fold: Cohort, seed: int) -> Cohort:
-    return permute_labels(fold, seed).with_splits(dict(fold.splits))
+def _permuted(fold: Cohort, *seed: int) -> Cohort:
+    """The fold with labels dealt out anew among its training bags, and among its test bags: no class gets rarer."""
+    rng, labels = np.random.default_rng(seed), dict(fold.labels)
+    splits: tuple[Split, ...] = ("train", "test")
+    for split in splits:
+        ids = [bag.slide_id for bag in fold.select(split)]
+        labels |= zip(ids, rng.permutation([fold.labels[one] for one in ids]).tolist(), strict=True)
+    return replace(fold, labels=labels)
 
 
 def _digest(cohort: Cohort) -> str:
