@@ -1,15 +1,14 @@
-"""From a cohort to a fresh state, through an epoch of steps, to predictions; nothing is written."""
+"""From a cohort to a fresh state, through an epoch of steps; nothing is written."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from napari_asmil.bags import Bag, Cohort
+from napari_asmil.bags import Cohort
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone
 from napari_asmil.training.recipe import Recipe
@@ -63,11 +62,3 @@ def train_epoch(
     if state.anchor is not None and recipe.anchor is not None and recipe.anchor.update == "epoch":
         state.anchor.update(state.model.scorer)
     curves |= losses.means()
-
-
-@torch.no_grad()
-def predict(state: State, recipe: Recipe, bags: Sequence[Bag], device: torch.device) -> NDArray[np.float32]:
-    """Logits (S, C) of bags in evaluation mode."""
-    model = state.model.eval()
-    prepared = (model.prepare(torch.tensor(bag.features(), device=device)) for bag in bags)
-    return np.stack([model.attend(x, recipe.normalizer).logits.float().cpu().numpy() for x in prepared])
