@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.events import EpochDone, Event, Finished
 from napari_asmil.training import Recipe, preset
 from napari_asmil.training.benchmark import Dataset, benchmark
-from napari_asmil.training.benchmark_table import Trial, difference, summarise
+from napari_asmil.training.benchmark_table import Trial, as_text, difference, summarise
 from napari_asmil.training.folds import make_folds
 from tests.training.cohorts import small_cohort
 
@@ -156,6 +156,28 @@ def test_pairs_are_made_by_seed_and_fold_whatever_their_order() -> None:
     labels = {"abmil": "ABMIL", "abmil_nsf": "ABMIL + anchor"}
     found = summarise("x", mixed, labels, {}, independent=False).differences["abmil_nsf"]["auc"]
     assert (found.mean, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
+
+
+def trials_of(method: str, aucs: Sequence[float]) -> list[Trial]:
+    return [Trial(method, 0, k, 90, 10, {"auc": auc, "accuracy": 0.5}) for k, auc in enumerate(aucs)]
+
+
+def test_a_fold_without_an_auc_is_left_out_of_the_mean_and_that_is_said() -> None:
+    given = [0.4, 0.6, np.nan, 0.5, 0.7]
+    trials = trials_of("abmil", given) + trials_of("abmil_nsf", [auc + 0.1 for auc in given])
+    labels = {"abmil": "ABMIL", "abmil_nsf": "ABMIL + anchor"}
+    found = summarise("x", trials, labels, {"mean": given}, independent=False)
+    assert found.means["abmil"]["auc"] == pytest.approx(0.55)
+    assert (found.defined["abmil"]["auc"], found.defined["abmil"]["accuracy"]) == (4, 5)
+    assert found.differences["abmil_nsf"]["auc"].mean == pytest.approx(0.1)
+    lines = [line for line in as_text(found).splitlines() if "(4 of 5)" in line]
+    assert [line.split("  ")[0] for line in lines] == [
+        "ABMIL",
+        "ABMIL + anchor",
+        "logistic regression, pooled: mean",
+        "ABMIL + anchor",
+    ]
+    assert "nan" not in as_text(found)
 
 
 def write_set(path: Path, **changes: object) -> Path:

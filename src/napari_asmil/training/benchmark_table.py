@@ -7,10 +7,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import t as student
 
 from napari_asmil.training.tables import columns
 from napari_asmil.training.variants import split_variant, variant_of
+
+Floats = NDArray[np.float64]
 
 CONFIDENCE = 0.95
 COLUMNS = {
@@ -41,12 +44,13 @@ class Trial:
 
 @dataclass(frozen=True)
 class Difference:
-    """A method minus another on the same seeds and folds: mean, and the ends of its confidence interval."""
+    """A method minus another on the same seeds and folds: mean, ends of its confidence interval, number of pairs."""
 
     against: str
     mean: float
     low: float
     high: float
+    pairs: int
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,11 @@ class Result:
 
     Attributes
     ----------
+    trials : dict of method to int
     means, spreads : dict of method to dict of number to float
-        Mean and standard deviation over all trials.
+        Mean and standard deviation over the trials in which the number is defined.
+    defined : dict of method to dict of number to int
+        In how many it is: no fold has an AUC whose test bags are of one class.
     differences : dict of method to dict of number to Difference
         To the same method without what steadies it, or to the first method.
     floors : dict of pooling to list of float
@@ -64,11 +71,12 @@ class Result:
     """
 
     name: str
-    trials: int
+    trials: Mapping[str, int]
     independent: bool
     labels: Mapping[str, str]
     means: dict[str, dict[str, float]]
     spreads: dict[str, dict[str, float]]
+    defined: dict[str, dict[str, int]]
     differences: dict[str, dict[str, Difference]]
     floors: Mapping[str, Sequence[float]]
 
@@ -89,7 +97,7 @@ def summarise(
     by_method: dict[str, list[Trial]] = {}
     for trial in trials:
         by_method.setdefault(trial.method, []).append(trial)
-    numbers = {m: {n: np.array([t.numbers.get(n, np.nan) for t in ts]) for n in COLUMNS} for m, ts in by_method.items()}
+    known = {m: {n: _defined(_values(ts, n)) for n in COLUMNS} for m, ts in by_method.items()}
     differences = {}
     for method in labels:
         other = _reference(method, list(labels))
@@ -99,18 +107,31 @@ def summarise(
             differences[method] = {n: difference(_values(ours, n) - _values(theirs, n), other, share) for n in COLUMNS}
     return Result(
         name=name,
-        trials=len(by_method[next(iter(labels))]),
+        trials={m: len(ts) for m, ts in by_method.items()},
         independent=independent,
         labels=labels,
-        means={m: {n: float(np.mean(v)) for n, v in of.items()} for m, of in numbers.items()},
-        spreads={m: {n: float(np.std(v)) for n, v in of.items()} for m, of in numbers.items()},
+        means={m: {n: _mean(v) for n, v in of.items()} for m, of in known.items()},
+        spreads={m: {n: _spread(v) for n, v in of.items()} for m, of in known.items()},
+        defined={m: {n: len(v) for n, v in of.items()} for m, of in known.items()},
         differences=differences,
         floors=floors,
     )
 
 
-def _values(trials: Sequence[Trial], name: str) -> np.ndarray:
+def _values(trials: Sequence[Trial], name: str) -> Floats:
     return np.array([t.numbers.get(name, np.nan) for t in sorted(trials, key=lambda t: (t.seed, t.fold))])
+
+
+def _defined(values: Floats) -> Floats:
+    return values[np.isfinite(values)]
+
+
+def _mean(values: Floats) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")
+
+
+def _spread(values: Floats) -> float:
+    return float(np.std(values)) if len(values) else float("nan")
 
 
 def _reference(method: str, methods: Sequence[str]) -> str | None:
@@ -121,39 +142,41 @@ def _reference(method: str, methods: Sequence[str]) -> str | None:
     return methods[0] if method != methods[0] else None
 
 
-def difference(values: np.ndarray, against: str, share: float) -> Difference:
+def difference(values: Floats, against: str, share: float) -> Difference:
     """Mean of paired differences with a t interval.
 
     Parameters
     ----------
     values : float (J,)
-        Differences on J trials.
+        Differences on J trials; those that are not defined are left out.
     share : float
         n_test / n_train of cross-validated trials: they share training bags, and the variance of their mean is
         that of J trials times (1 / J + share) (Nadeau and Bengio, Machine Learning 2003); 0 where trials are
         independent.
     """
-    mean, trials = float(np.mean(values)), len(values)
+    values = _defined(values)
+    mean, trials = _mean(values), len(values)
     if trials < 2:
-        return Difference(against, mean, float("nan"), float("nan"))
+        return Difference(against, mean, float("nan"), float("nan"), trials)
     wide = float(np.std(values, ddof=1)) * np.sqrt(1 / trials + share) * student.ppf(0.5 + CONFIDENCE / 2, trials - 1)
-    return Difference(against, mean, mean - float(wide), mean + float(wide))
+    return Difference(against, mean, mean - float(wide), mean + float(wide), trials)
 
 
 def as_text(result: Result) -> str:
     """One dataset as text."""
     shown = [name for name in COLUMNS if any(np.isfinite(of[name]) for of in result.means.values())]
     rows = [("method", *(COLUMNS[name] for name in shown))]
-    for method, of in result.means.items():
-        spread = result.spreads[method]
+    for method in result.means:
         label = result.labels.get(method, f"{next(iter(result.labels.values()))}, {method}")
-        rows.append((label, *(_cell(of[name], spread[name]) for name in shown)))
+        rows.append((label, *(_number(result, method, name) for name in shown)))
     for pooling, aucs in result.floors.items():
-        known = {"auc": _cell(float(np.mean(aucs)), float(np.std(aucs)))}
+        values = _defined(np.array(aucs))
+        known = {"auc": _cell(_mean(values), _spread(values), len(values), len(aucs))}
         rows.append((f"logistic regression, pooled: {pooling}", *(known.get(name, "-") for name in shown)))
     compared = [("difference", "against", *(COLUMNS[name] for name in shown)), *_compared(result, shown)]
     kind = "independent cohorts" if result.independent else "folds of one cohort"
-    heading = f"{result.name}: {result.trials} trainings a method ({kind}), last epoch; mean ± s.d."
+    trials = result.trials[next(iter(result.labels))]
+    heading = f"{result.name}: {trials} trainings a method ({kind}), last epoch; mean ± s.d."
     interval = f"Paired differences with {CONFIDENCE:.0%} intervals; one that holds 0 is no difference shown."
     parts = [heading, columns(rows)]
     return "\n\n".join([*parts, interval, columns(compared)] if len(compared) > 1 else parts)
@@ -161,16 +184,29 @@ def as_text(result: Result) -> str:
 
 def _compared(result: Result, shown: Sequence[str]) -> Iterator[tuple[str, ...]]:
     for method, of in result.differences.items():
-        against = result.labels[of["auc"].against]
-        yield (result.labels[method], against, *(_interval(of[name]) for name in shown))
+        against, trials = result.labels[of["auc"].against], result.trials[method]
+        yield (result.labels[method], against, *(_interval(of[name], trials) for name in shown))
 
 
-def _interval(found: Difference) -> str:
+def _interval(found: Difference, trials: int) -> str:
     if np.isnan(found.mean):
         return "-"
     style = "+.3f" if max(abs(found.low), abs(found.high)) >= 0.02 else "+.1e"
-    return f"{found.mean:{style}} [{found.low:{style}}, {found.high:{style}}]"
+    return f"{found.mean:{style}} [{found.low:{style}}, {found.high:{style}}]{_of(found.pairs, trials)}"
 
 
-def _cell(mean: float, spread: float) -> str:
-    return "-" if np.isnan(mean) else f"{mean:.3f} ± {spread:.3f}" if mean >= 0.1 else f"{mean:.2g} ± {spread:.2g}"
+def _number(result: Result, method: str, name: str) -> str:
+    mean, spread = result.means[method][name], result.spreads[method][name]
+    return _cell(mean, spread, result.defined[method][name], result.trials[method])
+
+
+def _cell(mean: float, spread: float, defined: int, trials: int) -> str:
+    if not defined:
+        return "-"
+    number = f"{mean:.3f} ± {spread:.3f}" if mean >= 0.1 else f"{mean:.2g} ± {spread:.2g}"
+    return number + _of(defined, trials)
+
+
+def _of(defined: int, trials: int) -> str:
+    """Said where a number is not defined in every trial."""
+    return f" ({defined} of {trials})" if defined < trials else ""
