@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from statistics import stdev
 
 import numpy as np
 import pytest
@@ -178,6 +179,23 @@ def test_a_fold_without_an_auc_is_left_out_of_the_mean_and_that_is_said() -> Non
         "ABMIL + anchor",
     ]
     assert "nan" not in as_text(found)
+
+
+def test_the_spread_is_that_of_a_sample() -> None:
+    aucs = [0.4, 0.6, 0.5, 0.9]
+    found = summarise("x", trials_of("abmil", aucs), {"abmil": "ABMIL"}, {"mean": aucs}, independent=True)
+    assert found.spreads["abmil"]["auc"] == pytest.approx(stdev(aucs))
+    assert as_text(found).count(f"0.600 ± {stdev(aucs):.3f}") == 2
+
+
+@pytest.mark.parametrize("aucs", [[0.75], [0.75, np.nan]])
+def test_one_trial_has_neither_spread_nor_interval_and_nothing_says_nan(aucs: list[float]) -> None:
+    trials = trials_of("abmil", aucs) + trials_of("abmil_nsf", [auc + 0.125 for auc in aucs])
+    labels = {"abmil": "ABMIL", "abmil_nsf": "ABMIL + anchor"}
+    text = as_text(summarise("x", trials, labels, {"mean": aucs}, independent=True))
+    assert text.count("0.750 ± -") == 2
+    assert "+0.125" in text and "+0.125 [" not in text
+    assert "nan" not in text
 
 
 def write_set(path: Path, **changes: object) -> Path:

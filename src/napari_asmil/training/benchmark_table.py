@@ -61,7 +61,7 @@ class Result:
     ----------
     trials : dict of method to int
     means, spreads : dict of method to dict of number to float
-        Mean and standard deviation over the trials in which the number is defined.
+        Mean and standard deviation (J - 1) over the J trials in which the number is defined; NaN of too few.
     defined : dict of method to dict of number to int
         In how many it is: no fold has an AUC whose test bags are of one class.
     differences : dict of method to dict of number to Difference
@@ -131,7 +131,7 @@ def _mean(values: Floats) -> float:
 
 
 def _spread(values: Floats) -> float:
-    return float(np.std(values)) if len(values) else float("nan")
+    return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
 
 def _reference(method: str, methods: Sequence[str]) -> str | None:
@@ -152,7 +152,7 @@ def difference(values: Floats, against: str, share: float) -> Difference:
     share : float
         n_test / n_train of cross-validated trials: they share training bags, and the variance of their mean is
         that of J trials times (1 / J + share) (Nadeau and Bengio, Machine Learning 2003); 0 where trials are
-        independent.
+        independent. Fewer than two have no interval (NaN).
     """
     values = _defined(values)
     mean, trials = _mean(values), len(values)
@@ -191,8 +191,10 @@ def _compared(result: Result, shown: Sequence[str]) -> Iterator[tuple[str, ...]]
 def _interval(found: Difference, trials: int) -> str:
     if np.isnan(found.mean):
         return "-"
-    style = "+.3f" if max(abs(found.low), abs(found.high)) >= 0.02 else "+.1e"
-    return f"{found.mean:{style}} [{found.low:{style}}, {found.high:{style}}]{_of(found.pairs, trials)}"
+    known = np.isfinite([found.low, found.high]).all()
+    style = "+.3f" if max(map(abs, (found.low, found.high) if known else (found.mean,))) >= 0.02 else "+.1e"
+    ends = f" [{found.low:{style}}, {found.high:{style}}]" if known else ""
+    return f"{found.mean:{style}}{ends}{_of(found.pairs, trials)}"
 
 
 def _number(result: Result, method: str, name: str) -> str:
@@ -203,8 +205,9 @@ def _number(result: Result, method: str, name: str) -> str:
 def _cell(mean: float, spread: float, defined: int, trials: int) -> str:
     if not defined:
         return "-"
-    number = f"{mean:.3f} ± {spread:.3f}" if mean >= 0.1 else f"{mean:.2g} ± {spread:.2g}"
-    return number + _of(defined, trials)
+    style = ".3f" if mean >= 0.1 else ".2g"
+    wide = f"{spread:{style}}" if defined > 1 else "-"
+    return f"{mean:{style}} ± {wide}{_of(defined, trials)}"
 
 
 def _of(defined: int, trials: int) -> str:
