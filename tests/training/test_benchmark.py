@@ -18,7 +18,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.events import EpochDone, Event, Finished
 from napari_asmil.training import Recipe, preset
 from napari_asmil.training.benchmark import Dataset, benchmark
-from napari_asmil.training.benchmark_table import Trial, as_text, difference, summarise
+from napari_asmil.training.benchmark_table import Trial, as_text, difference, reference, summarise
 from napari_asmil.training.folds import make_folds
 from tests.training.cohorts import small_cohort
 
@@ -154,8 +154,7 @@ def test_pairs_are_made_by_seed_and_fold_whatever_their_order() -> None:
         return [Trial(method, s, k, 90, 10, {"auc": s + k / 10 + gain}) for s in range(2) for k in range(5)]
 
     mixed = [*trials("abmil", 0.0), *reversed(trials("abmil_nsf", 0.25))]
-    labels = {"abmil": "ABMIL", "abmil_nsf": "ABMIL + anchor"}
-    found = summarise("x", mixed, labels, {}, independent=False).differences["abmil_nsf"]["auc"]
+    found = summarise("x", mixed, recipes(), {}, independent=False).differences["abmil_nsf"]["auc"]
     assert (found.mean, found.low, found.high) == pytest.approx((0.25, 0.25, 0.25))
 
 
@@ -166,24 +165,23 @@ def trials_of(method: str, aucs: Sequence[float]) -> list[Trial]:
 def test_a_fold_without_an_auc_is_left_out_of_the_mean_and_that_is_said() -> None:
     given = [0.4, 0.6, np.nan, 0.5, 0.7]
     trials = trials_of("abmil", given) + trials_of("abmil_nsf", [auc + 0.1 for auc in given])
-    labels = {"abmil": "ABMIL", "abmil_nsf": "ABMIL + anchor"}
-    found = summarise("x", trials, labels, {"mean": given}, independent=False)
+    found = summarise("x", trials, recipes(), {"mean": given}, independent=False)
     assert found.means["abmil"]["auc"] == pytest.approx(0.55)
     assert (found.defined["abmil"]["auc"], found.defined["abmil"]["accuracy"]) == (4, 5)
     assert found.differences["abmil_nsf"]["auc"].mean == pytest.approx(0.1)
     lines = [line for line in as_text(found).splitlines() if "(4 of 5)" in line]
     assert [line.split("  ")[0] for line in lines] == [
         "ABMIL",
-        "ABMIL + anchor",
+        "ABMIL + anchor (NSF)",
         "logistic regression, pooled: mean",
-        "ABMIL + anchor",
+        "ABMIL + anchor (NSF)",
     ]
     assert "nan" not in as_text(found)
 
 
 def test_the_spread_is_that_of_a_sample() -> None:
     aucs = [0.4, 0.6, 0.5, 0.9]
-    found = summarise("x", trials_of("abmil", aucs), {"abmil": "ABMIL"}, {"mean": aucs}, independent=True)
+    found = summarise("x", trials_of("abmil", aucs), {"abmil": recipes()["abmil"]}, {"mean": aucs}, independent=True)
     assert found.spreads["abmil"]["auc"] == pytest.approx(stdev(aucs))
     assert as_text(found).count(f"0.600 ± {stdev(aucs):.3f}") == 2
 
@@ -191,11 +189,34 @@ def test_the_spread_is_that_of_a_sample() -> None:
 @pytest.mark.parametrize("aucs", [[0.75], [0.75, np.nan]])
 def test_one_trial_has_neither_spread_nor_interval_and_nothing_says_nan(aucs: list[float]) -> None:
     trials = trials_of("abmil", aucs) + trials_of("abmil_nsf", [auc + 0.125 for auc in aucs])
-    labels = {"abmil": "ABMIL", "abmil_nsf": "ABMIL + anchor"}
-    text = as_text(summarise("x", trials, labels, {"mean": aucs}, independent=True))
+    text = as_text(summarise("x", trials, recipes(), {"mean": aucs}, independent=True))
     assert text.count("0.750 ± -") == 2
     assert "+0.125" in text and "+0.125 [" not in text
     assert "nan" not in text
+
+
+@pytest.mark.parametrize(
+    ("method", "others", "against"),
+    [
+        ("abmil_nsf:dim=32", ("mha", "abmil", "abmil:dim=32"), "abmil:dim=32"),
+        ("abmil_nsf:dim=32,beta=0.1", ("abmil", "abmil:lr=0.01,dim=32", "abmil:dim=32"), "abmil:dim=32"),
+        ("asmil", ("mha", "asmil_no_anchor"), "asmil_no_anchor"),
+        ("abmil_aem:dim=32", ("mha", "abmil"), "abmil"),
+        ("abmil_nsf", ("mha", "abmil_softmax"), "mha"),
+        ("abmil:dim=32", ("mha", "abmil"), "abmil"),
+        ("abmil", ("mha",), "mha"),
+    ],
+)
+def test_a_method_is_compared_with_the_same_recipe_unsteadied_else_the_plain_method_else_the_first(
+    method: str, others: tuple[str, ...], against: str
+) -> None:
+    compared = {name: preset("classic", name) for name in (*others, method)}
+    assert reference(method, compared) == against
+
+
+def test_the_first_method_is_compared_with_none_but_its_own_unsteadied_recipe() -> None:
+    assert reference("mha", {name: preset("classic", name) for name in ("mha", "abmil")}) is None
+    assert reference("mha_nsf", {name: preset("classic", name) for name in ("mha_nsf", "mha")}) == "mha"
 
 
 def write_set(path: Path, **changes: object) -> Path:

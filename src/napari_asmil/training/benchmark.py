@@ -196,7 +196,6 @@ def _report(
         for seed in seeds:
             for name, aucs in pooled_floors(dataset.folds(seed)).items():
                 floors.setdefault(name, []).extend(aucs)
-        labels = {name: ", ".join([recipe.label, *name.split(":")[1:]]) for name, recipe in recipes.items()}
-        results.append(summarise(dataset.name, trials, labels, floors, independent=dataset.independent))
+        results.append(summarise(dataset.name, trials, recipes, floors, independent=dataset.independent))
     write_text(out / "report.json", json_text([result.as_dict() for result in results], indent=1) + "\n")
     write_text(out / "report.txt", "\n\n".join(as_text(result) for result in results) + "\n")

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from napari_asmil.training.recipe import Recipe
 from napari_asmil.training.tables import columns
 from napari_asmil.training.variants import split_variant, variant_of
 
@@ -65,7 +66,7 @@ class Result:
     defined : dict of method to dict of number to int
         In how many it is: no fold has an AUC whose test bags are of one class.
     differences : dict of method to dict of number to Difference
-        To the same method without what steadies it, or to the first method.
+        To the `reference` of each.
     floors : dict of pooling to list of float
         AUC of logistic regression on pooled features, a value a trial.
     """
@@ -88,19 +89,19 @@ class Result:
 def summarise(
     name: str,
     trials: Sequence[Trial],
-    labels: Mapping[str, str],
+    recipes: Mapping[str, Recipe],
     floors: Mapping[str, Sequence[float]],
     *,
     independent: bool,
 ) -> Result:
-    """Compare the methods of one dataset; `labels` names those that are compared, the first is the reference."""
+    """Compare the methods of one dataset, those of `recipes`, each with its `reference`."""
     by_method: dict[str, list[Trial]] = {}
     for trial in trials:
         by_method.setdefault(trial.method, []).append(trial)
     known = {m: {n: _defined(_values(ts, n)) for n in COLUMNS} for m, ts in by_method.items()}
     differences = {}
-    for method in labels:
-        other = _reference(method, list(labels))
+    for method in recipes:
+        other = reference(method, recipes)
         if other is not None:
             ours, theirs = by_method[method], by_method[other]
             share = 0.0 if independent else float(np.mean([t.n_test / t.n_train for t in ours]))
@@ -109,7 +110,7 @@ def summarise(
         name=name,
         trials={m: len(ts) for m, ts in by_method.items()},
         independent=independent,
-        labels=labels,
+        labels={method: ", ".join([recipe.label, *method.split(":")[1:]]) for method, recipe in recipes.items()},
         means={m: {n: _mean(v) for n, v in of.items()} for m, of in known.items()},
         spreads={m: {n: _spread(v) for n, v in of.items()} for m, of in known.items()},
         defined={m: {n: len(v) for n, v in of.items()} for m, of in known.items()},
@@ -134,12 +135,16 @@ def _spread(values: Floats) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else float("nan")
 
 
-def _reference(method: str, methods: Sequence[str]) -> str | None:
-    """What a method is compared with: itself unsteadied where that is there, else the first method."""
+def reference(method: str, recipes: Mapping[str, Recipe]) -> str | None:
+    """What a method is compared with.
+
+    The same recipe without anchor, entropy and ensembling where that is there; else the plain method, whatever its
+    settings; else the first.
+    """
+    unsteadied = recipes[method].changed(anchor=None, entropy=None, ensemble=None)
+    same = [name for name, recipe in recipes.items() if recipe == unsteadied]
     plain = variant_of(split_variant(method.partition(":")[0])[0])
-    if plain in methods and plain != method:
-        return plain
-    return methods[0] if method != methods[0] else None
+    return next((name for name in (*same, plain, next(iter(recipes))) if name in recipes and name != method), None)
 
 
 def difference(values: Floats, against: str, share: float) -> Difference:
