@@ -195,6 +195,27 @@ def test_one_trial_has_neither_spread_nor_interval_and_nothing_says_nan(aucs: li
     assert "nan" not in text
 
 
+def test_intervals_of_the_auc_hold_together_and_the_others_are_said_to_be_uncorrected() -> None:
+    rng = np.random.default_rng(3)
+    names = ("abmil", "abmil_nsf", "abmil_aem", "abmil_softmax")
+    values = {name: rng.uniform(0.4, 0.9, 8) for name in names}
+    trials = [
+        Trial(name, seed, 0, 90, 10, {"auc": value, "accuracy": value})
+        for name, of in values.items()
+        for seed, value in enumerate(of)
+    ]
+    compared = {name: preset("classic", name) for name in names}
+    found = summarise("x", trials, compared, {}, independent=True)
+    for name in names[1:]:
+        test = ttest_rel(values[name], values["abmil"])
+        for number, confidence in (("auc", 1 - 0.05 / 3), ("accuracy", 0.95)):
+            pair, oracle = found.differences[name][number], test.confidence_interval(confidence)
+            assert (pair.low, pair.high) == pytest.approx((oracle.low, oracle.high))
+    text = as_text(found)
+    assert "AUC is the primary number: its intervals hold with 95% together (Bonferroni, 3 comparisons)" in text
+    assert "The 3 others are of 95% each, not corrected" in text
+
+
 @pytest.mark.parametrize(
     ("method", "others", "against"),
     [

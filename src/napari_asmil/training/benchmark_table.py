@@ -29,6 +29,8 @@ COLUMNS = {
     "dice": "Dice",
 }
 """Numbers of a trial that the table shows, and their headings."""
+PRIMARY = "auc"
+"""The number that decides; the intervals of its differences are corrected for how many methods are compared."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +101,15 @@ def summarise(
     for trial in trials:
         by_method.setdefault(trial.method, []).append(trial)
     known = {m: {n: _defined(_values(ts, n)) for n in COLUMNS} for m, ts in by_method.items()}
+    pairs = {method: other for method in recipes if (other := reference(method, recipes)) is not None}
     differences = {}
-    for method in recipes:
-        other = reference(method, recipes)
-        if other is not None:
-            ours, theirs = by_method[method], by_method[other]
-            share = 0.0 if independent else float(np.mean([t.n_test / t.n_train for t in ours]))
-            differences[method] = {n: difference(_values(ours, n) - _values(theirs, n), other, share) for n in COLUMNS}
+    for method, other in pairs.items():
+        ours, theirs = by_method[method], by_method[other]
+        share = 0.0 if independent else float(np.mean([t.n_test / t.n_train for t in ours]))
+        differences[method] = {
+            n: difference(_values(ours, n) - _values(theirs, n), other, share, len(pairs) if n == PRIMARY else 1)
+            for n in COLUMNS
+        }
     return Result(
         name=name,
         trials={m: len(ts) for m, ts in by_method.items()},
@@ -147,7 +151,7 @@ def reference(method: str, recipes: Mapping[str, Recipe]) -> str | None:
     return next((name for name in (*same, plain, next(iter(recipes))) if name in recipes and name != method), None)
 
 
-def difference(values: Floats, against: str, share: float) -> Difference:
+def difference(values: Floats, against: str, share: float, comparisons: int = 1) -> Difference:
     """Mean of paired differences with a t interval.
 
     Parameters
@@ -158,13 +162,16 @@ def difference(values: Floats, against: str, share: float) -> Difference:
         n_test / n_train of cross-validated trials: they share training bags, and the variance of their mean is
         that of J trials times (1 / J + share) (Nadeau and Bengio, Machine Learning 2003); 0 where trials are
         independent. Fewer than two have no interval (NaN).
+    comparisons : int
+        So many intervals are to hold together with `CONFIDENCE` (Bonferroni).
     """
     values = _defined(values)
     mean, trials = _mean(values), len(values)
     if trials < 2:
         return Difference(against, mean, float("nan"), float("nan"), trials)
-    wide = float(np.std(values, ddof=1)) * np.sqrt(1 / trials + share) * student.ppf(0.5 + CONFIDENCE / 2, trials - 1)
-    return Difference(against, mean, mean - float(wide), mean + float(wide), trials)
+    quantile = student.ppf(1 - (1 - CONFIDENCE) / 2 / comparisons, trials - 1)
+    wide = float(np.std(values, ddof=1) * np.sqrt(1 / trials + share) * quantile)
+    return Difference(against, mean, mean - wide, mean + wide, trials)
 
 
 def as_text(result: Result) -> str:
@@ -182,9 +189,19 @@ def as_text(result: Result) -> str:
     kind = "independent cohorts" if result.independent else "folds of one cohort"
     trials = result.trials[next(iter(result.labels))]
     heading = f"{result.name}: {trials} trainings a method ({kind}), last epoch; mean ± s.d."
-    interval = f"Paired differences with {CONFIDENCE:.0%} intervals; one that holds 0 is no difference shown."
     parts = [heading, columns(rows)]
-    return "\n\n".join([*parts, interval, columns(compared)] if len(compared) > 1 else parts)
+    return "\n\n".join([*parts, _on_intervals(result, shown), columns(compared)] if len(compared) > 1 else parts)
+
+
+def _on_intervals(result: Result, shown: Sequence[str]) -> str:
+    """What must be said beside many intervals."""
+    methods, others = len(result.differences), len(result.differences) * len([n for n in shown if n != PRIMARY])
+    corrected = f" together (Bonferroni, {methods} comparisons)" if methods > 1 else ""
+    return (
+        f"Paired differences; an interval that holds 0 shows no difference. {COLUMNS[PRIMARY]} is the primary number:"
+        f" its intervals hold with {CONFIDENCE:.0%}{corrected}.\nThe {others} others are of {CONFIDENCE:.0%} each, not"
+        " corrected for how many they are: some miss 0 by chance alone."
+    )
 
 
 def _compared(result: Result, shown: Sequence[str]) -> Iterator[tuple[str, ...]]:
