@@ -5,21 +5,26 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import cycle
 from pathlib import Path
 from statistics import stdev
 
 import numpy as np
 import pytest
+import torch
+from scipy.spatial.distance import jensenshannon
 from scipy.stats import ttest_rel
 
 from napari_asmil.bags import Cohort
 from napari_asmil.bags.mil_sets import read_mil_set
 from napari_asmil.errors import InputError
 from napari_asmil.events import EpochDone, Event, Finished
+from napari_asmil.mil.layers import ClassRows
 from napari_asmil.training import Recipe, preset
 from napari_asmil.training.benchmark import Dataset, benchmark
 from napari_asmil.training.benchmark_table import Trial, as_text, difference, reference, summarise
 from napari_asmil.training.folds import make_folds
+from napari_asmil.training.trial import rows_jsd, trial
 from tests.training.cohorts import small_cohort
 
 FOLDS = 3
@@ -238,6 +243,26 @@ def test_a_method_is_compared_with_the_same_recipe_unsteadied_else_the_plain_met
 def test_the_first_method_is_compared_with_none_but_its_own_unsteadied_recipe() -> None:
     assert reference("mha", {name: preset("classic", name) for name in ("mha", "abmil")}) is None
     assert reference("mha_nsf", {name: preset("classic", name) for name in ("mha_nsf", "mha")}) == "mha"
+
+
+def test_rows_that_stay_have_no_jsd_whatever_the_prediction_does() -> None:
+    cohort, found = make_folds(small_cohort(slides=24), FOLDS)[0], {}
+    still = preset("classic", "clam_mb", epochs=2, lr=1e-30, settings={"dim": 8, "attention_dim": 4})
+    flips = cycle(torch.eye(2)[[0, 1, 0, 0, 1]])  # a cycle of 5 on 12 probes: no probe keeps its row
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ClassRows, "row_weights", lambda *_: next(flips))
+        list(trial(cohort, still, torch.device("cpu"), threading.Event(), found, Path("x")))
+    assert found["jsd_bits"] == pytest.approx(0, abs=1e-9)
+
+
+def test_the_jsd_of_rows_is_the_mean_of_each_row_s() -> None:
+    p = np.array([[0.7, 0.2, 0.1], [1.0, 0.0, 0.0]])
+    q = np.array([[0.1, 0.2, 0.7], [0.0, 0.0, 1.0]])
+    with np.errstate(divide="ignore"):
+        found = rows_jsd(np.log(p).astype(np.float32), np.log(q).astype(np.float32))
+    assert found == pytest.approx((jensenshannon(p[0], q[0], base=2) ** 2 + 1) / 2, rel=1e-5)
+    one = summarise("x", trials_of("abmil", [0.5]), {"abmil": recipes()["abmil"]}, {}, independent=True)
+    assert "mean over rows" in as_text(one)
 
 
 def write_set(path: Path, **changes: object) -> Path:

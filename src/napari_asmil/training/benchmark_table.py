@@ -22,13 +22,16 @@ COLUMNS = {
     "auc": "AUC",
     "macro_f1": "macro F1",
     "loss": "loss",
-    "jsd_bits": "JSD bits",
+    "jsd_bits": "JSD of rows",
     "normalized_entropy": "entropy",
     "tile_auc": "tile AUC",
     "topk_recall": "recall",
     "dice": "Dice",
 }
 """Numbers of a trial that the table shows, and their headings."""
+LEGEND = """\
+JSD of rows: bits from epoch to epoch, of each row (head, class) of a map on its own, mean over rows; no jump from the
+row of one class to that of another counts. Entropy and what follows: of the joined map, on test bags."""
 PRIMARY = "auc"
 """The number that decides; the intervals of its differences are corrected for how many methods are compared."""
 
@@ -189,7 +192,7 @@ def as_text(result: Result) -> str:
     kind = "independent cohorts" if result.independent else "folds of one cohort"
     trials = result.trials[next(iter(result.labels))]
     heading = f"{result.name}: {trials} trainings a method ({kind}), last epoch; mean ± s.d."
-    parts = [heading, columns(rows)]
+    parts = [heading, columns(rows), LEGEND]
     return "\n\n".join([*parts, _on_intervals(result, shown), columns(compared)] if len(compared) > 1 else parts)
 
 

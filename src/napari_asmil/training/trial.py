@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_asmil.analysis.dynamics import jsd
 from napari_asmil.analysis.metrics import bag_metrics
 from napari_asmil.bags import Bag, Cohort
 from napari_asmil.events import BatchDone
-from napari_asmil.runs.schema import SCALARS, scalars_of
+from napari_asmil.runs.schema import SCALARS, probabilities, scalars_of
 from napari_asmil.training.device import torch_threads
 from napari_asmil.training.epoch import fresh_state, train_epoch
 from napari_asmil.training.recipe import Recipe
@@ -32,8 +33,8 @@ def trial(
 ) -> Iterator[BatchDone]:
     """Train on the split "train" to the last epoch, and put the numbers of the split "test" into `found`.
 
-    Bag metrics; means over test bags of entropy and localisation (where tiles have truth); mean JSD in bits
-    of the probes over all epochs. `found` stays empty when `stop` was set.
+    Bag metrics; means over test bags of entropy and localisation (where tiles have truth), of the joined map; mean
+    over probes and epochs of `rows_jsd`. `found` stays empty when `stop` was set.
     """
     surveyed, train = Survey(), {bag.slide_id for bag in cohort.select("train")}
     largest = max(bag.n_tiles for bag in cohort.bags) * cohort.bags[0].n_features
@@ -41,16 +42,14 @@ def trial(
         yield from survey(cohort.bags, train, surveyed)
         state = fresh_state(cohort, recipe, surveyed, device)
         probes = _spread(cohort.select("train"), PROBES // 2) + _spread(cohort.select("test"), PROBES // 2)
-        maps, moved = _maps(state, recipe, probes, device), []
+        maps, moved = [_rows(state, recipe, bag, device) for bag in probes], []
         for epoch in range(1, recipe.epochs + 1):
             for event in train_epoch(state, recipe, cohort, device, epoch, {}, path):
                 yield event
                 if stop.is_set():
                     return
-            now = _maps(state, recipe, probes, device)
-            moved += [
-                scalars_of(p, before, None, None)[SCALARS.index("jsd")] for p, before in zip(now, maps, strict=True)
-            ]
+            now = [_rows(state, recipe, bag, device) for bag in probes]
+            moved += [rows_jsd(before, rows) for before, rows in zip(maps, now, strict=True)]
             maps = now
         found |= _on_test_bags(state, recipe, cohort, device)
         found["jsd_bits"] = float(np.mean(moved)) if moved else float("nan")
@@ -60,8 +59,21 @@ def _spread(bags: Sequence[Bag], count: int) -> list[Bag]:
     return [bags[i] for i in np.linspace(0, len(bags) - 1, min(count, len(bags))).astype(int)]
 
 
-def _maps(state: State, recipe: Recipe, bags: Sequence[Bag], device: torch.device) -> list[NDArray[np.float32]]:
-    return [look(state, recipe, bag, device, watched=False).online for bag in bags]
+def rows_jsd(before: NDArray[np.float32], now: NDArray[np.float32]) -> float:
+    """JSD in bits of each row of log maps (K, M), mean over rows.
+
+    That of the joined map is no measure of movement where the map is the row of the predicted class: it jumps when
+    the prediction does, whether or not a row has moved.
+    """
+    return float(np.mean([jsd(probabilities(a), probabilities(b)) for a, b in zip(before, now, strict=True)]))
+
+
+@torch.no_grad()
+def _rows(state: State, recipe: Recipe, bag: Bag, device: torch.device) -> NDArray[np.float32]:
+    """The log maps (K, M) that the model uses, in evaluation mode."""
+    model = state.model.eval()
+    prepared = model.prepare(torch.tensor(bag.features(), device=device))
+    return np.asarray(model.attend(prepared, recipe.normalizer).log_rows.float().cpu().numpy())
 
 
 def _on_test_bags(state: State, recipe: Recipe, cohort: Cohort, device: torch.device) -> dict[str, float]:
