@@ -64,7 +64,7 @@ def cost(
     classes: Annotated[int, typer.Option(min=2, help="Classes.")] = 3,
     device: Device = "auto",
 ) -> None:
-    """Parameters, multiply-adds, time and memory of methods on a bag of random tiles, on this machine; what is there is kept."""
+    """Parameters, multiply-adds, time and memory of methods on a bag of random tiles; what is there is kept."""
     from napari_asmil.mil.names import method_names
     from napari_asmil.mil.registry import model_class
     from napari_asmil.training import variant_of
