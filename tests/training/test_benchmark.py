@@ -24,7 +24,7 @@ from napari_asmil.training import Recipe, preset
 from napari_asmil.training.benchmark import Dataset, benchmark
 from napari_asmil.training.benchmark_table import Trial, as_text, difference, reference, summarise
 from napari_asmil.training.folds import make_folds
-from napari_asmil.training.trial import rows_jsd, trial
+from napari_asmil.training.trial import _joined, rows_jsd, trial
 from tests.training.cohorts import small_cohort
 
 FOLDS = 3
@@ -252,7 +252,7 @@ def test_rows_that_stay_have_no_jsd_whatever_the_prediction_does() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ClassRows, "row_weights", lambda *_: next(flips))
         list(trial(cohort, still, torch.device("cpu"), threading.Event(), found, Path("x")))
-    assert found["jsd_bits"] == pytest.approx(0, abs=1e-9)
+    assert found["jsd_bits"] == found["jsd_rows_bits"] == pytest.approx(0, abs=1e-9)
 
 
 def test_the_jsd_of_rows_is_the_mean_of_each_row_s() -> None:
@@ -314,3 +314,10 @@ def test_changes_in_a_variant_s_name_reach_the_part_they_mean() -> None:
         preset("demo", "abmil:fast")
     with pytest.raises(InputError, match="lr"):
         preset("demo", "abmil:lr=-1")
+
+
+def test_a_mean_of_rows_that_move_against_each_other_does_not_move() -> None:
+    p, q = np.array([[0.9, 0.1], [0.1, 0.9]]), np.array([[0.1, 0.9], [0.9, 0.1]])
+    before, now = (np.log(rows).astype(np.float32) for rows in (p, q))
+    assert rows_jsd(_joined(before), _joined(now)) == pytest.approx(0, abs=1e-9)
+    assert rows_jsd(before, now) > 0.5

@@ -22,7 +22,8 @@ COLUMNS = {
     "auc": "AUC",
     "macro_f1": "macro F1",
     "loss": "loss",
-    "jsd_bits": "JSD of rows",
+    "jsd_bits": "JSD",
+    "jsd_rows_bits": "JSD of rows",
     "normalized_entropy": "entropy",
     "tile_auc": "tile AUC",
     "topk_recall": "recall",
@@ -30,8 +31,8 @@ COLUMNS = {
 }
 """Numbers of a trial that the table shows, and their headings."""
 LEGEND = """\
-JSD of rows: bits from epoch to epoch, of each row (head, class) of a map on its own, mean over rows; no jump from the
-row of one class to that of another counts. Entropy and what follows: of the joined map, on test bags."""
+JSD: bits from epoch to epoch, of the mean of a map's rows (heads, classes), and of each row on its own, mean over rows:
+a mean of many rows moves less than they do. Entropy and what follows: of the map as it is shown, on test bags."""
 PRIMARY = "auc"
 """The number that decides; the intervals of its differences are corrected for how many methods are compared."""
 

@@ -9,6 +9,7 @@ from threading import Event as Flag
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import logsumexp
 
 from napari_asmil.analysis.dynamics import jsd
 from napari_asmil.analysis.metrics import bag_metrics
@@ -34,7 +35,7 @@ def trial(
     """Train on the split "train" to the last epoch, and put the numbers of the split "test" into `found`.
 
     Bag metrics; means over test bags of entropy and localisation (where tiles have truth), of the joined map; mean
-    over probes and epochs of `rows_jsd`. `found` stays empty when `stop` was set.
+    over probes and epochs of `rows_jsd`, of the rows and of their mean map. `found` stays empty when `stop` was set.
     """
     surveyed, train = Survey(), {bag.slide_id for bag in cohort.select("train")}
     largest = max(bag.n_tiles for bag in cohort.bags) * cohort.bags[0].n_features
@@ -49,10 +50,11 @@ def trial(
                 if stop.is_set():
                     return
             now = [_rows(state, recipe, bag, device) for bag in probes]
-            moved += [rows_jsd(before, rows) for before, rows in zip(maps, now, strict=True)]
+            moved += [(rows_jsd(a, b), rows_jsd(_joined(a), _joined(b))) for a, b in zip(maps, now, strict=True)]
             maps = now
         found |= _on_test_bags(state, recipe, cohort, device)
-        found["jsd_bits"] = float(np.mean(moved)) if moved else float("nan")
+        if moved:
+            found["jsd_rows_bits"], found["jsd_bits"] = np.mean(moved, axis=0).tolist()
 
 
 def _spread(bags: Sequence[Bag], count: int) -> list[Bag]:
@@ -66,6 +68,12 @@ def rows_jsd(before: NDArray[np.float32], now: NDArray[np.float32]) -> float:
     the prediction does, whether or not a row has moved.
     """
     return float(np.mean([jsd(probabilities(a), probabilities(b)) for a, b in zip(before, now, strict=True)]))
+
+
+def _joined(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The log of the mean of the rows (1, M)."""
+    joined: NDArray[np.float32] = logsumexp(rows, axis=0, keepdims=True) - np.float32(np.log(len(rows)))
+    return joined
 
 
 @torch.no_grad()
