@@ -17,6 +17,7 @@ PACKAGE = ROOT / "src" / "napari_asmil"
 # declared, yet never imported by name
 WORKS_UNSEEN = {
     "bermuda": "napari triangulates polygons with it when it is there",
+    "magicgui": "the widgets of napari around our docks are made of it",
     "imagecodecs": "tifffile decodes JPEG and JPEG 2000 tiles with it",
     "openslide-bin": "the library that openslide-python loads",
     "pyqt6": "the binding that qtpy finds",
