@@ -54,6 +54,7 @@ def test_a_tile_planted_in_the_map_lies_on_the_slides_own_pixels_of_that_tile(
     controller.show_map(run, run.slides[0].slide_id)
     layer = controller.map_layer
     layer.colormap, layer.opacity, layer.colorbar.visible = "gray", 1.0, False
+    viewer.canvas.overlays.text.visible = False
     viewer.scene.camera.center = (y + TILE / 2 - 0.5, x + TILE / 2 - 0.5)
     viewer.scene.camera.zoom = ZOOM
 
