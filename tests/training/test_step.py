@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,11 @@ from torch.nn import functional
 
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.training import Recipe, preset
+from napari_asmil.training.epoch import sizes_of, train_epoch
 from napari_asmil.training.recipe import HALF_LIFE
 from napari_asmil.training.state import Sizes, State, seeded
 from napari_asmil.training.step import CURVES, Lost, train_step
+from tests.training.cohorts import small_cohort
 
 CPU = torch.device("cpu")
 SIZES = Sizes(6, 2, 10)
@@ -252,3 +255,18 @@ def test_in_a_comparison_of_normalisers_the_anchors_move_alike() -> None:
         nsf, softmax = (preset(name, f"abmil_{ending}").anchor for ending in ("nsf", "softmax"))
         assert nsf is not None and softmax is not None
         assert nsf.model_copy(update={"normalizer": softmax.normalizer}) == softmax
+
+
+def test_an_anchor_that_follows_by_epoch_moves_once_at_the_end_of_each() -> None:
+    cohort = small_cohort()
+    recipe = recipe_of(anchor={**NSF, "update": "epoch"}, epochs=2)
+    state = State.fresh(recipe, sizes_of(cohort), CPU)
+    assert state.anchor is not None
+    before = [p.clone() for p in state.anchor.scorer.parameters()]
+    for event in train_epoch(state, recipe, cohort, CPU, 1, {}, Path("a.asmil")):
+        if event.step < event.steps:
+            assert all(torch.equal(p, q) for p, q in zip(state.anchor.scorer.parameters(), before, strict=True))
+    for mine, old, online in zip(
+        state.anchor.scorer.parameters(), before, state.model.scorer.parameters(), strict=True
+    ):
+        torch.testing.assert_close(mine, 0.9 * old + 0.1 * online.detach())
