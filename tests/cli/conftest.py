@@ -23,10 +23,14 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
     def run(*given: object) -> tuple[int, str, str]:
         monkeypatch.setattr(sys, "argv", ["napari-asmil", *map(str, given)])
-        with pytest.raises(SystemExit) as left:
+        try:
             cli.main()
+        except SystemExit as left:
+            code = int(left.code or 0)
+        else:
+            code = 0
         said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
+        return code, said.out, said.err
 
     return run
 

@@ -3,32 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from napari_asmil import cli, read_bag
+from napari_asmil import read_bag
 from napari_asmil.runs import open_run
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run the command line in this process: exit code, what it printed, what it complained about."""
-
-    def run(*given: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["napari-asmil", *map(str, given)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return int(left.value.code or 0), said.out, said.err
-
-    return run
+from tests.cli.conftest import Command
 
 
 @pytest.fixture

@@ -14,28 +14,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from napari_asmil import cli
+from tests.cli.conftest import Command
 from tests.conftest import RunMaker
-
-Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run the command line in this process: exit code, what it printed, what it complained about."""
-
-    def run(*given: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["napari-asmil", *map(str, given)])
-        try:
-            cli.main()
-        except SystemExit as left:
-            code = int(left.code or 0)
-        else:
-            code = 0
-        said = capsys.readouterr()
-        return code, said.out, said.err
-
-    return run
 
 
 def write_cohort(folder: Path, *, labels: dict[str, str] | None = None, slides: int = 4) -> tuple[Path, Path]:
