@@ -49,6 +49,9 @@ _ANCHORS: dict[str, dict[str, Any]] = {
 _MOMENTUM = {"classic": {}, "demo": {}, "crc-r1": {"softmax": 0.99}}
 """Presets whose anchors keep m = .999 whatever the number of slides, but for these endings."""
 _WIDTHS = {"stable": 128, "classic": 64, "demo": 64, "crc-r1": 64}
+_OWN: dict[tuple[str, str], dict[str, Any]] = {("demo", "transmil"): {"epochs": 24, "subsample": 0.5}}
+"""What a method needs beyond its preset. TransMIL learns 200 whole slides by heart: half of each slide's tiles at a step,
+and twice the epochs, keep it from that (chosen on cohorts of seeds 100 and 101)."""
 _RELEASED = {"layout": "released", "drop_count": 0, "token_drop": 0.0}
 
 
@@ -80,7 +83,7 @@ def preset(name: str = "stable", variant: str = "asmil", **changes: Any) -> Reci
         added = {what: {**value, **_OF_MANY_ROWS.get(what, {})} for what, value in added.items()}
     if "anchor" in added:
         added["anchor"] = {"momentum": _momentum(name, ending), **added["anchor"], **_ANCHORS.get(name, {})}
-    given: dict[str, Any] = {"anchor": None, **PRESETS[name][1], **added}
+    given: dict[str, Any] = {"anchor": None, **PRESETS[name][1], **_own(name, method, added), **added}
     settings = _settings(name, method)
     if name == "paper":
         given |= {what: value for what, value in _paper(method).items() if what != "settings"}
@@ -88,6 +91,12 @@ def preset(name: str = "stable", variant: str = "asmil", **changes: Any) -> Reci
     settings |= changes.pop("settings", {})
     recipe = Recipe.make({"preset": name, "method": method, **given, "settings": settings})
     return changed_by(recipe, wanted).changed(**changes)
+
+
+def _own(name: str, method: str, added: Mapping[str, Any]) -> dict[str, Any]:
+    """What a method needs beyond the preset; an ensemble sees whole slides."""
+    own = _OWN.get((name, method), {})
+    return {what: value for what, value in own.items() if what != "subsample" or "ensemble" not in added}
 
 
 def _momentum(name: str, ending: str) -> float | None:

@@ -15,7 +15,10 @@ from napari_asmil.events import EpochDone, Event, Finished
 from napari_asmil.viewer import layers, limits
 from napari_asmil.viewer.compare import Comparison
 from napari_asmil.viewer.follow import Follower, Leaving
+from napari_asmil.viewer.idle import Idle
+from napari_asmil.viewer.keys import bind
 from napari_asmil.viewer.opening import take_features
+from napari_asmil.viewer.selection import Selection
 from napari_asmil.viewer.stage import Stage
 
 if TYPE_CHECKING:
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
     from napari_asmil.runs import MapView, Run, Source
     from napari_asmil.slides import Slide
     from napari_asmil.viewer.job import Job
+
+    Shown = tuple[Run, str, Source, str]
 
 
 class Controller:
@@ -42,6 +47,12 @@ class Controller:
         Maps side by side.
     locked : bool
         Colour limits over all epochs, or of each alone.
+    before : (Run, str, Source, str) or None
+        Run, slide, source and transform of the map that was shown before this one, numbers of a normaliser aside.
+    selection : Selection
+        Tiles of the shown slide that a person has picked.
+    idle : Idle
+        What can wait until the window has time.
     """
 
     runs_changed = Signal()
@@ -61,6 +72,8 @@ class Controller:
         self._epoch = 0
         self.cohort: Cohort | None = None
         self.locked = True
+        self.before: Shown | None = None
+        self.selection, self.idle = Selection(), Idle()
         self.runs: EventedList[Run] = EventedList()
         self.runs.events.inserted.connect(self._on_runs)
         self.runs.events.removed.connect(self._on_runs)
@@ -69,6 +82,7 @@ class Controller:
         self.stage = Stage(viewer)
         self.comparison = Comparison(viewer, self.stage, self.limit)
         self.stage.changed.connect(self._on_stage)
+        bind(viewer, self)
 
     @classmethod
     def of(cls, viewer: Any) -> Controller:
@@ -193,11 +207,23 @@ class Controller:
         InputError
             When the run cannot give this map.
         """
-        from napari_asmil.runs import MapView, Source
+        from napari_asmil.runs import Source
 
-        layer, shown = self.map_layer, self.map
+        shown = self.map
         source = source or Source()
         transform = transform or (shown.transform_name if shown is not None else "m_alpha")
+        if shown is None or shown.slide.bag_hash != run.slide(slide_id).bag_hash or shown.slide.slide_id != slide_id:
+            self.selection.clear()
+        was = None if shown is None else (shown.run, shown.slide.slide_id, shown.source, shown.transform_name)
+        view = self._show(run, slide_id, source, transform)
+        if was is not None and _apart(was, (view.run, slide_id, source, transform)):
+            self.before = was
+        return view
+
+    def _show(self, run: Run, slide_id: str, source: Source, transform: str) -> MapView:
+        from napari_asmil.runs import MapView
+
+        layer, shown = self.map_layer, self.map
         if shown is not None and self.current == (run, slide_id):
             shown.set(source, transform)
             layers.redraw(layer)
@@ -243,6 +269,7 @@ class Controller:
         elif kind == "contours":
             self.contours_changed.emit()
         elif self.map is None:
+            self.selection.clear()
             self.map_changed.emit()
             self.current_changed.emit()
         else:
@@ -294,7 +321,17 @@ class Controller:
         """Stop the job and close the slide; runs stay as they are on disk."""
         with suppress(RuntimeError):  # Qt's own end takes the timers first
             self.follower.stop()
+            self.idle.stop()
         if "job" in vars(self):
             self.job.close()
         if self.slide is not None:
             self.slide.close()
+
+
+def _apart(a: Shown, b: Shown) -> bool:
+    """Whether two maps differ in more than their slide and the numbers of a normaliser."""
+    return (a[0], _kind(a[2]), a[3]) != (b[0], _kind(b[2]), b[3])
+
+
+def _kind(source: Source) -> tuple[str | None, str, str]:
+    return None if source.normalizer is None else source.normalizer.name, source.row, source.branch

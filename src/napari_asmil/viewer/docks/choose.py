@@ -14,6 +14,8 @@ from napari_asmil.errors import InputError
 from napari_asmil.runs import MapView, Run, Source, sources
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.base import add_row
+from napari_asmil.viewer.keys import words
+from napari_asmil.viewer.steps import go_to_slide
 
 STORED, ANCHOR = "stored", "stored anchor"
 LIMITS = ("locked, all epochs", "each epoch alone")
@@ -57,8 +59,10 @@ class Chooser(QGroupBox):
     def _lay_out(self) -> None:
         form = self._form = QFormLayout(self)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        add_row(form, "Run", self.run, "A recorded training; open more in Open slide and bags")
-        add_row(form, "Slide", self.slide, "The slides this run recorded with the places of their tiles")
+        runs_tip = "A recorded training; open more in Open slide and bags. Keys: " + words(";", "'", "/")
+        add_row(form, "Run", self.run, runs_tip)
+        slides_tip = "The slides this run recorded with the places of their tiles. Keys: " + words("[", "]")
+        add_row(form, "Slide", self.slide, slides_tip)
         add_row(form, "Attention", self.normalizer, "How scores become probabilities over the tiles")
         for name, (label, *_, tip) in NUMBERS.items():
             add_row(form, label, self.numbers[name], tip)
@@ -98,14 +102,7 @@ class Chooser(QGroupBox):
     def _on_slide(self) -> None:
         if self._filling or self.slide.currentData() is None:
             return
-        run: Run = self.run.currentData()
-        source = self.source if run.slide(self.slide.currentData()).has_scores else Source(branch=self.source.branch)
-        comparison = self._controller.comparison
-        cells = comparison.cells
-        comparison.leave()
-        self._show(run, self.slide.currentData(), source)
-        if cells:
-            self._try(lambda: comparison.enter(cells, self.slide.currentData(), self.transform.currentData()))
+        self._try(lambda: go_to_slide(self._controller, self.slide.currentData()))
 
     def _on_choice(self) -> None:
         if self._filling or self._controller.current is None:

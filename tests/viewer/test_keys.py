@@ -1,0 +1,136 @@
+"""Keys of the window, and what they step through: epochs, slides, runs, and back to the map before."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
+
+from napari_asmil.analysis.normalizers import Normalizer
+from napari_asmil.runs import MapView, Source
+from napari_asmil.viewer.compare import cell_of
+from napari_asmil.viewer.controller import Controller
+from napari_asmil.viewer.keys import KEYS, words
+from napari_asmil.viewer.steps import flip, go_to_slide, step_epoch, step_run, step_slide
+from tests.viewer.conftest import Pictured
+
+
+@pytest.fixture
+def controller(model: Any, pictured: Pictured) -> Controller:
+    controller = Controller.of(model)
+    runs = [controller.add_run(path) for path in pictured.runs]
+    controller.show_map(runs[0], "slide")
+    return controller
+
+
+def test_keys_drive_the_real_window(viewer: Any, pictured: Pictured, qtbot: Any) -> None:
+    controller = Controller.of(viewer)
+    first, second = (controller.add_run(path) for path in pictured.runs)
+    controller.show_map(first, "slide")
+    window = next(w for w in QApplication.allWidgets() if type(w).__name__ == "QtViewer")
+    press = {",": Qt.Key.Key_Comma, ".": Qt.Key.Key_Period, "]": Qt.Key.Key_BracketRight, "'": Qt.Key.Key_Apostrophe}
+    press["/"] = Qt.Key.Key_Slash
+
+    def key(name: str) -> None:
+        qtbot.keyClick(window, press[name])
+
+    key(",")
+    assert controller.epoch == 4
+    key(".")
+    assert controller.epoch == 5
+    key("]")
+    assert controller.current == (first, "other")
+    key("'")
+    assert controller.current == (second, "other")
+    key("/")
+    assert controller.current == (first, "other")
+
+
+def test_epochs_stop_at_both_ends(controller: Controller) -> None:
+    step_epoch(controller, 1)
+    assert controller.epoch == 5
+    controller.set_epoch(0)
+    step_epoch(controller, -1)
+    assert controller.epoch == 0
+
+
+def test_slides_go_round_and_keep_attention_epoch_and_place(model: Any, controller: Controller) -> None:
+    source = Source(Normalizer("nsf", offset=2.0))
+    controller.show_map(controller.runs[0], "slide", source, "log10")
+    controller.set_epoch(2)
+    model.scene.camera.center, model.scene.camera.zoom = (0, 300, 500), 3.0
+    step_slide(controller, 1)
+    assert controller.current == (controller.runs[0], "other")
+    assert controller.map is not None
+    assert (controller.map.source, controller.map.transform_name, controller.epoch) == (source, "log10", 2)
+    step_slide(controller, 1)
+    assert controller.current == (controller.runs[0], "slide")
+    assert tuple(model.scene.camera.center[-2:]) == (300, 500) and model.scene.camera.zoom == 3.0
+
+
+def test_the_next_run_shows_the_same_slide(controller: Controller) -> None:
+    step_run(controller, 1)
+    assert controller.current == (controller.runs[1], "slide")
+    step_run(controller, 1)
+    assert controller.current == (controller.runs[0], "slide")
+
+
+def test_flipping_shows_two_maps_in_turn_in_place(controller: Controller) -> None:
+    first = controller.runs[0]
+    stored, nsf = Source(), Source(Normalizer("nsf"))
+    layer = controller.map_layer
+    controller.show_map(first, "slide", nsf)
+    for offset in (1.0, 2.0):  # the numbers of a normaliser are no other map to flip to
+        nsf = Source(Normalizer("nsf", offset=offset))
+        controller.show_map(first, "slide", nsf)
+    assert controller.map is not None
+    for expected in (stored, nsf, stored):
+        flip(controller)
+        assert controller.map.source == expected
+    assert controller.map_layer is layer
+
+
+def test_flipping_where_nothing_was_before_does_nothing(controller: Controller) -> None:
+    flip(controller)
+    assert controller.map is not None and controller.map.source == Source()
+
+
+def test_flipping_stays_on_the_slide_at_hand(controller: Controller) -> None:
+    controller.show_map(controller.runs[1], "slide")
+    go_to_slide(controller, "other")
+    flip(controller)
+    assert controller.current == (controller.runs[1], "other")
+
+
+def test_a_comparison_goes_along_to_the_next_slide(controller: Controller) -> None:
+    controller.comparison.enter([cell_of(MapView(run, "slide")) for run in controller.runs], "slide", "m_alpha")
+    step_run(controller, 1)
+    flip(controller)
+    assert controller.comparison.active
+    step_slide(controller, 1)
+    assert [layer.data.slide.slide_id for layer in controller.comparison.maps] == ["other", "other"]
+
+
+def test_a_key_that_is_taken_is_left_alone(model: Any, pictured: Pictured) -> None:
+    pressed: list[str] = []
+    model.bind_key(",", lambda viewer: pressed.append("mine"))
+    Controller.of(model)
+    next(act for key, act in model.keymap.items() if str(key) == ",")(model)
+    assert pressed == ["mine"]
+
+
+def test_tiles_picked_on_a_slide_are_forgotten_with_it(controller: Controller) -> None:
+    controller.selection.select(np.arange(64) < 3)
+    controller.selection.pin(5)
+    controller.show_map(controller.runs[1], "slide")
+    assert controller.selection.pinned == 5 and controller.selection.tiles is not None
+    go_to_slide(controller, "other")
+    assert controller.selection.pinned is None and controller.selection.tiles is None
+
+
+def test_every_key_says_what_it_does() -> None:
+    assert all(key.does in words() for key in KEYS)
+    assert words("]") == "]  next slide"
