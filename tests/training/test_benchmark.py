@@ -316,6 +316,13 @@ def test_changes_in_a_variant_s_name_reach_the_part_they_mean() -> None:
         preset("demo", "abmil:lr=-1")
 
 
+def test_a_method_s_own_settings_in_a_preset_give_way_to_what_steadies_it() -> None:
+    plain, ensembled = preset("demo", "transmil"), preset("demo", "transmil_ensemble")
+    assert (plain.epochs, plain.subsample) == (24, 0.5)
+    assert (ensembled.epochs, ensembled.subsample) == (24, 1.0)
+    assert preset("demo", "abmil").epochs == 12
+
+
 def test_a_mean_of_rows_that_move_against_each_other_does_not_move() -> None:
     p, q = np.array([[0.9, 0.1], [0.1, 0.9]]), np.array([[0.1, 0.9], [0.9, 0.1]])
     before, now = (np.log(rows).astype(np.float32) for rows in (p, q))

@@ -16,11 +16,13 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import logsumexp
+from scipy.special import expit, logsumexp
 
 from napari_asmil.errors import InputError
 
 Name = Literal["softmax", "nsf", "entmax"]
+LEAST_SIGMOID = -40.0
+"""Below, the sigmoid of a score is its exponential to the last bit of a float64."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,20 @@ class Normalizer:
         with np.errstate(divide="ignore"):
             return np.asarray(np.log(entmax(z, self.alpha)))
 
+    def probabilities(self, z: ArrayLike) -> NDArray[np.float64]:
+        """Probabilities of scores z (..., M), float64 of the same shape; without the detour over logs."""
+        if self.name == "entmax":
+            return entmax(z, self.alpha)
+        scaled = np.divide(z, self.temperature, dtype=np.float64)
+        if self.name == "nsf":
+            scaled += self.offset
+        top = scaled.max(axis=-1, keepdims=True)
+        p = expit(scaled) if self.name == "nsf" else np.exp(scaled - top)
+        if self.name == "nsf" and (top < LEAST_SIGMOID).any():  # of such rows the sum may be too small to divide by
+            p = np.where(top < LEAST_SIGMOID, np.exp(scaled - top), p)
+        p /= p.sum(axis=-1, keepdims=True)
+        return np.asarray(p)
+
     def as_dict(self) -> dict[str, Any]:
         """As written to a run; `from_dict` reads it."""
         return asdict(self)
@@ -105,12 +121,20 @@ def nsf(z: ArrayLike, temperature: float = 1.0, offset: float = 0.0) -> NDArray[
 def entmax(z: ArrayLike, alpha: float = 1.5) -> NDArray[np.float64]:
     """alpha-entmax over the last axis, float64: ``[(a - 1) z - tau]_+ ** (1 / (a - 1))``, tau by bisection."""
     scaled = np.asarray(z, dtype=np.float64) * (alpha - 1)
-    power = 1.0 / (alpha - 1)
-    low = scaled.max(axis=-1, keepdims=True) - 1.0
-    high = scaled.max(axis=-1, keepdims=True) - scaled.shape[-1] ** (1 - alpha)
+    return np.apply_along_axis(_entmax_row, -1, scaled, alpha)
+
+
+def _entmax_row(scaled: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
+    power, top = 1.0 / (alpha - 1), scaled.max()
+    low, high = top - 1.0, top - scaled.size ** (1 - alpha)
+    used = np.flatnonzero(scaled > low)  # tau is no lower, so no other tile can have a share
+    near = scaled[used]
     for _ in range(60):
         tau = (low + high) / 2
-        over = (np.maximum(scaled - tau, 0.0) ** power).sum(axis=-1, keepdims=True) >= 1.0
-        low, high = np.where(over, tau, low), np.where(over, high, tau)
-    p = np.maximum(scaled - low, 0.0) ** power
-    return np.asarray(p / p.sum(axis=-1, keepdims=True))
+        if (np.maximum(near - tau, 0.0) ** power).sum() >= 1.0:
+            low = tau
+        else:
+            high = tau
+    p = np.zeros_like(scaled)
+    p[used] = np.maximum(near - low, 0.0) ** power
+    return p / p.sum()

@@ -50,8 +50,8 @@ _MOMENTUM = {"classic": {}, "demo": {}, "crc-r1": {"softmax": 0.99}}
 """Presets whose anchors keep m = .999 whatever the number of slides, but for these endings."""
 _WIDTHS = {"stable": 128, "classic": 64, "demo": 64, "crc-r1": 64}
 _OWN: dict[tuple[str, str], dict[str, Any]] = {("demo", "transmil"): {"epochs": 24, "subsample": 0.5}}
-"""What a method needs beyond its preset. TransMIL learns 200 whole slides by heart: half of each slide's tiles at a step,
-and twice the epochs, keep it from that (chosen on cohorts of seeds 100 and 101)."""
+"""What a method needs beyond its preset. TransMIL learns 200 whole slides by heart: half the tiles at a step, and twice
+the epochs, keep it from that (chosen on cohorts of seeds 100 and 101)."""
 _RELEASED = {"layout": "released", "drop_count": 0, "token_drop": 0.0}
 
 
