@@ -16,6 +16,9 @@ from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
 from napari_asmil.runs import open_run
 from napari_asmil.training import Recipe, attend, fit, preset, variants
+from napari_asmil.training.attend import find_checkpoint
+from napari_asmil.training.epoch import sizes_of
+from napari_asmil.training.state import State
 from tests.training.cohorts import assert_same_run, small_cohort, small_recipe, weights
 
 VARIANTS = [
@@ -37,6 +40,47 @@ def test_every_epoch_is_on_disk_before_it_is_announced(tmp_path: Path, variant: 
             assert (tmp_path / "a.asmil" / "checkpoints" / run.commit(event.epoch)["checkpoint"]).is_dir()
     assert announced == [0, 1, 2, 3]
     assert isinstance(event, Finished) and event.why == "done"
+
+
+@pytest.mark.parametrize("method", ["abmil", "asmil", "clam_mb"])
+def test_the_recorded_evidence_is_what_the_trained_model_says_of_each_tile_alone(tmp_path: Path, method: str) -> None:
+    cohort = small_cohort()
+    for _ in fit(cohort, small_recipe(method=method, anchor=None, evidence=True, watch=("s2",)), tmp_path / "a.asmil"):
+        pass
+    run = open_run(tmp_path / "a.asmil")
+    state = State.fresh(Recipe.make(run.recipe), sizes_of(cohort), torch.device("cpu"))
+    state.load(find_checkpoint(tmp_path / "a.asmil"))
+    bag = next(bag for bag in cohort.bags if bag.slide_id == "s2")
+    model = state.model.eval()
+    alone = model.evidence(model.prepare(torch.tensor(bag.features())))
+    np.testing.assert_allclose(run.evidence(3, "s2"), alone.T.numpy(), rtol=1e-5, atol=1e-6)
+    if run.slide("s3").has_scores:  # of a model of one row every slide keeps them
+        assert run.evidence(3, "s3").shape == (2, run.slide("s3").n_tiles)
+    else:
+        with pytest.raises(InputError, match="Raw scores of 's3'"):
+            run.evidence(3, "s3")
+
+
+def test_a_run_of_a_time_that_knew_no_evidence_is_gone_on_with(tmp_path: Path) -> None:
+    stop = threading.Event()
+    for event in fit(small_cohort(), small_recipe(), tmp_path / "a.asmil", stop=stop):
+        if isinstance(event, EpochDone):
+            stop.set()
+    about = tmp_path / "a.asmil" / "zarr.json"
+    told = json.loads(about.read_text())
+    del told["attributes"]["napari_asmil"]["recipe"]["evidence"]
+    about.write_text(json.dumps(told))
+    *_, last = fit(small_cohort(), small_recipe(), tmp_path / "a.asmil")
+    assert isinstance(last, Finished) and last.why == "done"
+
+
+def test_without_being_asked_no_evidence_is_recorded(tmp_path: Path) -> None:
+    for _ in fit(small_cohort(), small_recipe(), tmp_path / "a.asmil"):
+        pass
+    run = open_run(tmp_path / "a.asmil")
+    assert not run.has_evidence
+    with pytest.raises(InputError, match="evidence=true"):
+        run.evidence(0, "s2")
 
 
 def test_a_batch_is_never_silent(tmp_path: Path) -> None:

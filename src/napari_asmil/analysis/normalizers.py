@@ -121,7 +121,7 @@ def nsf(z: ArrayLike, temperature: float = 1.0, offset: float = 0.0) -> NDArray[
 def entmax(z: ArrayLike, alpha: float = 1.5) -> NDArray[np.float64]:
     """alpha-entmax over the last axis, float64: ``[(a - 1) z - tau]_+ ** (1 / (a - 1))``, tau by bisection."""
     scaled = np.asarray(z, dtype=np.float64) * (alpha - 1)
-    return np.apply_along_axis(_entmax_row, -1, scaled, alpha)
+    return np.asarray(np.apply_along_axis(_entmax_row, -1, scaled, alpha))
 
 
 def _entmax_row(scaled: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
@@ -137,4 +137,4 @@ def _entmax_row(scaled: NDArray[np.float64], alpha: float) -> NDArray[np.float64
             high = tau
     p = np.zeros_like(scaled)
     p[used] = np.maximum(near - low, 0.0) ** power
-    return p / p.sum()
+    return np.asarray(p / p.sum())

@@ -36,6 +36,8 @@ def lay_out(path: Path, header: RunHeader) -> None:
         _rowwise(group, "attention/anchor", (rows, offset))
     if score_offset:
         _rowwise(group, "scores", (rows, len(header.row_names), score_offset))
+        if header.evidence:
+            _rowwise(group, "evidence", (rows, len(header.class_names), score_offset))
     _rowwise(group, "scalars", (rows, count, len(schema.SCALARS)), "float64")
     _rowwise(group, "logits", (rows, count, len(header.class_names)))
     _rowwise(group, "bags", (rows, count, header.bag_size))

@@ -230,6 +230,30 @@ class Run:
         assert s.score_offset is not None
         return self._row("scores", epoch, slice(None), slice(s.score_offset, s.score_offset + s.n_tiles))
 
+    @cached_property
+    def has_evidence(self) -> bool:
+        """Whether slides with raw scores have evidence, what the classifier says of each tile alone."""
+        return "evidence" in self._group
+
+    def evidence(self, epoch: int, slide_id: str) -> NDArray[np.float32]:
+        """Logits of each tile as if it were the whole bag, float32 (C, M).
+
+        Raises
+        ------
+        InputError
+            When the run, or this slide in it, has none.
+        """
+        if not self.has_evidence:
+            raise InputError(
+                "This run has no evidence map: what the classifier says of each tile alone was not recorded.",
+                remedy="Train with `evidence=true` in the recipe.",
+                path=self.path,
+            )
+        self.check_scores(slide_id)
+        s = self.slide(slide_id)
+        assert s.score_offset is not None
+        return self._row("evidence", epoch, slice(None), slice(s.score_offset, s.score_offset + s.n_tiles))
+
     def scalars(self, name: str) -> NDArray[np.float64]:
         """A recorded scalar, float64 (E, S), NaN where it is not defined."""
         if name not in self.scalar_names:

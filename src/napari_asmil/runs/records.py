@@ -49,6 +49,8 @@ class RunHeader:
         Content hash, class and split of every bag, by slide id: resuming on other data is refused.
     applied : str
         Which epoch of which run was applied, for the look of a trained model.
+    evidence : bool
+        Whether watched slides have evidence.
     """
 
     method: str
@@ -70,17 +72,22 @@ class RunHeader:
     splits: Mapping[str, str] = field(default_factory=dict)
     notes: str = ""
     applied: str = ""
+    evidence: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class SlideRecord:
-    """One slide at one epoch: log maps (M,), raw scores z (K, M), logits (C,) and bag vector (D,)."""
+    """One slide at one epoch: log maps (M,), raw scores z (K, M), logits (C,) and bag vector (D,).
+
+    `evidence` (C, M) are the logits of each tile alone.
+    """
 
     online: NDArray[np.float32]
     logits: NDArray[np.float32]
     bag: NDArray[np.float32]
     anchor: NDArray[np.float32] | None = None
     z: NDArray[np.float32] | None = None
+    evidence: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@
     attention/online     (E, sum M) float32, log of the map the model itself uses, recorded slides side by side
     attention/anchor     the same for the anchor's own normaliser, where there is an anchor
     scores               (E, K, sum M of watched slides) float32, raw z
+    evidence             (E, C, sum M of watched slides) float32, logits of each tile alone, if asked for
     scalars              (E, S, F) float64, F = `SCALARS`
     logits, bags         (E, S, C), (E, S, D) float32
     epochs/000012.json   the commit, written last and atomically: an epoch exists when this file does

@@ -125,6 +125,9 @@ class RunWriter:
         scores = [g.z for g, s in zip(given, slides, strict=True) if s["score_offset"] is not None]
         if scores:
             self._array("scores")[epoch] = np.concatenate([np.asarray(z, dtype=np.float32) for z in scores], axis=1)
+        evidence = [g.evidence for g in given if g.evidence is not None]
+        if evidence:
+            self._array("evidence")[epoch] = np.concatenate(evidence, axis=1).astype(np.float32)
         self._array("scalars")[epoch] = self._scalars(online, anchor)
         self._array("logits")[epoch] = np.stack([g.logits for g in given]).astype(np.float32)
         self._array("bags")[epoch] = np.stack([g.bag for g in given]).astype(np.float32)
@@ -143,7 +146,7 @@ class RunWriter:
         rows = self._online.shape[0]
         if epoch < rows:
             return
-        for name in ("attention/online", "attention/anchor", "scores", "scalars", "logits", "bags"):
+        for name in ("attention/online", "attention/anchor", "scores", "evidence", "scalars", "logits", "bags"):
             if name in self._group:
                 array = self._array(name)
                 array.resize((max(epoch + 1, rows + rows // 2), *array.shape[1:]))

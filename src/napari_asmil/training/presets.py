@@ -34,7 +34,7 @@ PRESETS: dict[str, tuple[str, dict[str, Any]]] = {
         "classical MIL benchmarks: 40 epochs of small models on z-scored features",
         {**_SMALL, "lr": 5e-4, "epochs": 40, "standardize": True},
     ),
-    "demo": ("the built-in cohort: 12 epochs of small models", {**_SMALL, "epochs": 12}),
+    "demo": ("the built-in cohort: 12 epochs of small models", {**_SMALL, "epochs": 12, "evidence": True}),
     "crc-r1": (
         "the colon cohort of the documentation: 20 epochs of small models on z-scored features, test bags recorded",
         {**_SMALL, "epochs": 20, "standardize": True, "record_train": 0},

@@ -132,6 +132,9 @@ class Recipe(BaseModel):
         With "held-out": so many training slides besides, evenly spaced in the cohort's order.
     watch : int or slide ids
         Recorded slides that keep raw scores of every row; all do when the model has one row.
+    evidence : bool
+        Record besides, of the slides that keep raw scores, what the bag's classifier says of each tile alone: a
+        second map. Where the bag stage is long (ASMIL), it takes as long as many training steps.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -154,6 +157,7 @@ class Recipe(BaseModel):
     record: Literal["all", "held-out"] | tuple[str, ...] = "held-out"
     record_train: int = Field(6, ge=0)
     watch: int | tuple[str, ...] = 4
+    evidence: bool = False
 
     @field_validator("method")
     @classmethod

@@ -91,12 +91,13 @@ def run_header(
         device=str(device),
         notes=notes,
         applied=applied,
+        evidence=recipe.evidence,
     )
 
 
 @torch.no_grad()
 def look(state: State, recipe: Recipe, bag: Bag, device: torch.device, *, watched: bool) -> SlideRecord:
-    """Prediction, map, anchor map and, if watched, raw scores of one bag, in evaluation mode on all tiles."""
+    """Prediction, maps and, if watched, raw scores (and evidence) of one bag, in evaluation mode on all tiles."""
     state.model.eval()
     prepared = state.model.prepare(torch.tensor(bag.features(), device=device))
     out = state.model.attend(prepared, recipe.normalizer)
@@ -110,6 +111,7 @@ def look(state: State, recipe: Recipe, bag: Bag, device: torch.device, *, watche
         bag=_numpy(out.bag),
         anchor=anchor,
         z=_numpy(out.z) if watched else None,
+        evidence=_numpy(state.model.evidence(prepared).T) if watched and recipe.evidence else None,
     )
 
 

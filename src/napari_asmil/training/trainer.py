@@ -92,7 +92,7 @@ def _check_watch(recipe: Recipe, recorded: tuple[str, ...]) -> None:
 
 def _same_training(path: Path, recipe: Recipe, told: dict[str, Any]) -> None:
     run = open_run(path)
-    before, now = run.recipe, recipe.as_json()
+    before, now = {**Recipe().as_json(), **run.recipe}, recipe.as_json()  # what it does not say is as by default
     differing = sorted(k for k in now if before.get(k) != now[k])
     if differing:
         raise InputError(
