@@ -101,7 +101,7 @@ def test_a_tile_is_found_where_looking_at_all_finds_it(kind: str) -> None:
         "fraction": TileGrid(lattice * 65, 64.4),
         "one": TileGrid(np.array([[10, 20]]), 5),
     }[kind]
-    finder = TileFinder(tiles)
+    finder = TileFinder(tiles.xy, tiles.size)
     x0, y0, x1, y1 = tiles.bounds
     seen = 0
     points = rng.uniform((y0 - 40, x0 - 40), (y1 + 40, x1 + 40), (600, 2))

@@ -5,19 +5,24 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_asmil.geometry import TileGrid
-
 
 class TileFinder:
     """Finds the tile at a point without looking at all of them, on a lattice or off it, overlapping or not.
 
     Tiles are sorted once by the square of one tile edge that their corner lies in; a point is covered only by tiles
     whose corner lies in its own square or in the one before it, along each axis.
+
+    Parameters
+    ----------
+    xy : int64 (M, 2)
+        Top-left corner (x, y) of each tile in level-0 px.
+    size : float
+        Edge of a tile in level-0 px.
     """
 
-    def __init__(self, tiles: TileGrid) -> None:
-        self.tiles = tiles
-        squares = np.floor(tiles.xy / tiles.size).astype(np.int64)
+    def __init__(self, xy: NDArray[np.int64], size: float) -> None:
+        self._xy, self._size = xy, size
+        squares = np.floor(xy / size).astype(np.int64)
         self._first = squares.min(axis=0)
         squares -= self._first
         self._columns, self._rows = (squares.max(axis=0) + 1).tolist()
@@ -28,14 +33,14 @@ class TileFinder:
     def at(self, y: float, x: float) -> int | None:
         """The tile that covers a point in world coordinates; of several the one whose centre is the nearest."""
         corner = np.array([x, y]) + 0.5
-        column, row = (np.floor(corner / self.tiles.size).astype(np.int64) - self._first).tolist()
+        column, row = (np.floor(corner / self._size).astype(np.int64) - self._first).tolist()
         found = [self._between(r, column - 1, column) for r in (row - 1, row) if 0 <= r < self._rows]
         near = np.concatenate(found) if found else np.empty(0, dtype=np.intp)
-        within = corner - self.tiles.xy[near]
-        covers = ((within >= 0) & (within < self.tiles.size)).all(axis=1)
+        within = corner - self._xy[near]
+        covers = ((within >= 0) & (within < self._size)).all(axis=1)
         if not covers.any():
             return None
-        off = np.abs(within[covers] - self.tiles.size / 2).max(axis=1)
+        off = np.abs(within[covers] - self._size / 2).max(axis=1)
         return int(near[covers][off.argmin()])
 
     def _between(self, row: int, first: int, last: int) -> NDArray[np.intp]:
