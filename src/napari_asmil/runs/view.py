@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +12,11 @@ from napari_asmil.analysis.display import TRANSFORMS
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.runs import schema
+from napari_asmil.runs.lazy import LazyMaps, Limits
 from napari_asmil.runs.reader import Branch, Run
+from napari_asmil.words import counted
 
 MEAN = "mean"
-CACHED_EPOCHS = 16
 LEAST_DECADE = -3.0
 """Colours of log10 M·α start here at the lowest: below a thousandth of uniform a tile is not used."""
 
@@ -58,12 +58,55 @@ def sources(run: Run, slide_id: str) -> tuple[list[Source], list[str]]:
     return offered, reasons
 
 
-class MapView:
-    """Array-like (epoch, y, x), float32, NaN where there is no tile; reads one epoch's row on access.
+@dataclass(frozen=True)
+class When:
+    """Which epoch belongs to a step of the slider: the same, one so many earlier, or one throughout.
 
-    Indexed, an epoch that a damaged run has lost is NaN everywhere; `image` and `probabilities` say why.
+    Attributes
+    ----------
+    earlier : int
+        Epochs before that of the slider.
+    fixed : int or None
+        This epoch, whatever the slider says.
+    """
 
-    Its length is the number of committed epochs as of the last `refresh`.
+    earlier: int = 0
+    fixed: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.earlier < 0 or (self.fixed is not None and self.fixed < 0):
+            raise InputError("An epoch is counted from 0, and an earlier one lies 0 or more before the slider's.")
+
+    def epoch(self, step: int) -> int:
+        """The epoch at a step of the slider, whether or not it exists."""
+        return step - self.earlier if self.fixed is None else self.fixed
+
+    @property
+    def label(self) -> str:
+        """In words; empty for the slider's own epoch."""
+        if self.fixed is not None:
+            return f"always epoch {self.fixed}"
+        return f"{counted(self.earlier, 'epoch')} earlier" if self.earlier else ""
+
+
+NOW = When()
+
+
+class MapView(LazyMaps):
+    """A map of attention over epochs; reads one epoch's row on access.
+
+    Parameters
+    ----------
+    run : Run
+    slide_id : str
+    source : Source, optional
+        By default the map as stored.
+    transform : str
+        Display transform, a name in `TRANSFORMS`.
+    when : When
+        Which epoch the array has at a step of the slider; all methods but indexing take epochs of the run.
+    along : sequence of Run
+        Runs whose epochs the slider goes along, where that is not this run's own.
 
     Raises
     ------
@@ -71,11 +114,17 @@ class MapView:
         When the slide has no coordinates, no common raster, or lacks what `source` needs.
     """
 
-    ndim = 3
-    dtype = np.dtype(np.float32)
-
-    def __init__(self, run: Run, slide_id: str, source: Source | None = None, transform: str = "m_alpha") -> None:
-        self.run = run
+    def __init__(
+        self,
+        run: Run,
+        slide_id: str,
+        source: Source | None = None,
+        transform: str = "m_alpha",
+        when: When = NOW,
+        along: Sequence[Run] = (),
+    ) -> None:
+        self.run, self.when = run, when
+        self._along = tuple(along)
         self.slide = run.slide(slide_id)
         if self.slide.tiles is None:
             raise InputError(
@@ -108,7 +157,7 @@ class MapView:
         self.source = new
         self.transform_name = transform or self.transform_name
         self.transform = TRANSFORMS[self.transform_name]
-        self._images: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
+        self._forget()
         self._ranges: dict[int, tuple[float, float]] = {}
 
     def refresh(self) -> int:
@@ -117,17 +166,40 @@ class MapView:
         return self._n_epochs
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(committed epochs, rows, columns)."""
-        return (self._n_epochs, *self.raster.shape)
+    def n_epochs(self) -> int:
+        """Committed epochs as of the last `refresh`."""
+        return self._n_epochs
 
     @property
-    def size(self) -> int:
-        """Number of elements."""
-        return int(np.prod(self.shape))
+    def runs(self) -> tuple[Run, ...]:
+        """The run, and those whose epochs the slider goes along."""
+        return (self.run, *self._along)
 
-    def __len__(self) -> int:
-        return self._n_epochs
+    @property
+    def cost(self) -> int:
+        """Scores that are read to derive one epoch."""
+        return self.slide.n_tiles * len(self.run.row_names)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(steps of the slider, rows, columns)."""
+        steps = self._n_epochs if self.when == NOW else max(run.n_epochs for run in (self._along or (self.run,)))
+        return (steps, *self.raster.shape)
+
+    def epoch_at(self, step: int) -> int:
+        """Which epoch of the run is shown at a step of the slider.
+
+        Raises
+        ------
+        InputError
+            When the run has none there.
+        """
+        epoch = self.when.epoch(step)
+        if epoch < 0:
+            raise InputError(f"There is no map {self.when.label} at epoch {step}.")
+        if epoch >= self._n_epochs:
+            raise InputError(f"This run has no epoch {epoch}; its last is {self._n_epochs - 1}.")
+        return epoch
 
     def probabilities(self, epoch: int) -> NDArray[np.float64]:
         """The map before display, float64 (M,), summing to 1."""
@@ -142,17 +214,7 @@ class MapView:
         """What is shown of each tile, float32 (M,), in the transform's unit."""
         return self.transform.values(self.probabilities(epoch)).astype(np.float32)
 
-    def image(self, epoch: int) -> NDArray[np.float32]:
-        """One epoch as an image (y, x), from a small cache."""
-        if epoch in self._images:
-            self._images.move_to_end(epoch)
-        else:
-            self._images[epoch] = self.raster.to_image(self.values(epoch))
-            if len(self._images) > CACHED_EPOCHS:
-                self._images.popitem(last=False)
-        return self._images[epoch]
-
-    def limits(self, epoch: int | None = None) -> tuple[float, float]:
+    def limits(self, epoch: int | None = None) -> Limits:
         """Colour limits of one epoch, or locked over all committed ones; always lo < hi."""
         if self.transform.limits is not None:
             return self.transform.limits
@@ -163,10 +225,30 @@ class MapView:
         return (low, high) if high > low else (low - 0.5, low + 0.5)
 
     @property
+    def recorded_limits(self) -> bool:
+        """Whether limits over all epochs are there without deriving any: with the map as stored."""
+        return self.source == Source()
+
+    @property
+    def quantity(self) -> str:
+        """The display transform."""
+        return self.transform.label
+
+    @property
+    def unit(self) -> str:
+        """Of the display transform."""
+        return self.transform.unit
+
+    @property
+    def name(self) -> str:
+        """Run and normaliser, and the epoch where that is not the slider's."""
+        return " · ".join(filter(None, [self.run.name, self.source_label.split(",")[0], self.when.label]))
+
+    @property
     def label(self) -> str:
-        """All of what is shown, in words: run, method, slide, normaliser, row, transform and unit."""
-        parts = [self.run.name, self.run.label, self.slide.slide_id, self.source_label]
-        return " · ".join([*parts, f"{self.transform.label} ({self.transform.unit})"])
+        """All of what is shown, in words: run, method, slide, normaliser, row, epoch, transform and unit."""
+        parts = [self.run.name, self.run.label, self.slide.slide_id, self.source_label, self.when.label]
+        return " · ".join([*filter(None, parts), f"{self.quantity} ({self.unit})"])
 
     @property
     def source_label(self) -> str:
@@ -180,31 +262,9 @@ class MapView:
         own = self.run.anchor_normalizer if self.source.branch == "anchor" else None
         return f"{self.run.map_words if own is None else f'anchor {own.label}'}, {row}, as stored"
 
-    def __getitem__(self, key: Any) -> NDArray[np.float32]:
-        epochs, within = _split(key)
-        if isinstance(epochs, slice):
-            chosen = range(*epochs.indices(self._n_epochs))
-            stack = [self._drawn(e)[within] for e in chosen]
-            return np.stack(stack) if stack else np.empty((0, *self.raster.shape), np.float32)[(slice(None), *within)]
-        epoch = int(epochs)
-        epoch += self._n_epochs if epoch < 0 else 0
-        if not 0 <= epoch < self._n_epochs:
-            raise IndexError(f"epoch {epoch} of {self._n_epochs} committed")
-        return np.asarray(self._drawn(epoch)[within])
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        return np.asarray(self[:], dtype=dtype)
-
-    def _drawn(self, epoch: int) -> NDArray[np.float32]:
-        """The image, empty where a damaged run has lost it: a window goes on, and its legend says why."""
-        try:
-            return self.image(epoch)
-        except InputError:
-            return np.full(self.raster.shape, np.nan, dtype=np.float32)
-
     def _range(self, epoch: int) -> tuple[float, float]:
         if epoch not in self._ranges:
-            p = self._extremes(epoch) if self.source == Source() else self._derived(epoch)
+            p = self._extremes(epoch) if self.recorded_limits else self._derived(epoch)
             shown = self.transform.values(p)
             self._ranges[epoch] = (float(shown.min()), float(shown.max()))
         return self._ranges[epoch]
@@ -224,13 +284,3 @@ class MapView:
         stand_in = np.full(self.slide.n_tiles, low)
         stand_in[-1] = high
         return stand_in
-
-
-def _split(key: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Epoch index and the (y, x) rest of any basic key."""
-    full = key if isinstance(key, tuple) else (key,)
-    if Ellipsis in [k if k is Ellipsis else None for k in full]:
-        at = next(i for i, k in enumerate(full) if k is Ellipsis)
-        full = (*full[:at], *[slice(None)] * (3 - len(full) + 1), *full[at + 1 :])
-    full = (*full, *[slice(None)] * (3 - len(full)))
-    return full[0], full[1:]
