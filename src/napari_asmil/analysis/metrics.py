@@ -40,10 +40,15 @@ def macro_f1(logits: ArrayLike, labels: ArrayLike) -> float:
     return float(np.mean(scores))
 
 
+def cross_entropies(logits: ArrayLike, labels: ArrayLike) -> NDArray[np.float64]:
+    """Cross-entropy of each bag in nats, float64 (S,)."""
+    log_p = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
+    return np.asarray(-log_p[np.arange(len(log_p)), np.asarray(labels)])
+
+
 def cross_entropy(logits: ArrayLike, labels: ArrayLike) -> float:
     """Mean cross-entropy in nats."""
-    log_p = log_softmax(np.asarray(logits, dtype=np.float64), axis=1)
-    return float(-log_p[np.arange(len(log_p)), np.asarray(labels)].mean())
+    return float(cross_entropies(logits, labels).mean())
 
 
 def bag_metrics(logits: ArrayLike, labels: ArrayLike) -> dict[str, float]:

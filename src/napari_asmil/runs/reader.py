@@ -18,6 +18,7 @@ from napari_asmil.runs import schema
 from napari_asmil.runs.damage import REMEDY, find_array, read_commit, read_rows
 from napari_asmil.runs.describing import describe_run
 from napari_asmil.runs.recorded import RunSlide
+from napari_asmil.runs.rows import rows_called
 from napari_asmil.words import counted, listed
 
 Branch = Literal["online", "anchor"]
@@ -189,8 +190,8 @@ class Run:
         )
 
     def check_row(self, name: str) -> None:
-        """Refuse what is no name of a row."""
-        if name not in self.row_names:
+        """Refuse what is no name of a row, nor a part that rows share."""
+        if not rows_called(self.row_names, name):
             raise InputError(
                 f"This run has no row {name!r}.", remedy=f"Rows: {listed(self.row_names)}, or mean.", path=self.path
             )
@@ -258,19 +259,19 @@ class Run:
         """A recorded scalar, float64 (E, S), NaN where it is not defined."""
         if name not in self.scalar_names:
             raise InputError(f"No scalar {name!r} in this run.", remedy=f"Known: {', '.join(self.scalar_names)}.")
-        known, epochs = self._scalars, self.n_epochs  # an export may ask at the same time, from its own thread
-        if len(known) < epochs:
-            fresh = self._rows("scalars", range(len(known), epochs))
-            self._scalars = known = np.concatenate([known, fresh])
-        return np.array(known[:, :, self.scalar_names.index(name)])
+        return np.array(self._known_scalars()[:, :, self.scalar_names.index(name)])
+
+    def scalars_at(self, epoch: int) -> NDArray[np.float64]:
+        """Every recorded scalar of an epoch, float64 (S, F), F as `scalar_names`."""
+        return np.array(self._known_scalars()[self._checked(epoch)])
 
     def logits(self, epoch: int) -> NDArray[np.float32]:
         """Logits of the recorded slides at an epoch, float32 (S, C)."""
         return self._row("logits", epoch)
 
-    def bags(self) -> NDArray[np.float32]:
-        """Bag vectors of the recorded slides, float32 (E, S, D)."""
-        return self._rows("bags", range(self.n_epochs))
+    def bags(self, epochs: range | None = None) -> NDArray[np.float32]:
+        """Bag vectors of the recorded slides, float32 (E, S, D), of all epochs or of these."""
+        return self._rows("bags", range(self.n_epochs) if epochs is None else epochs)
 
     def curves(self) -> dict[str, NDArray[np.float64]]:
         """Every curve by name, float64 (E,), NaN where an epoch has no value."""
@@ -280,6 +281,14 @@ class Run:
     def describe(self) -> list[str]:
         """Sentences for `napari-asmil info`."""
         return describe_run(self)
+
+    def _known_scalars(self) -> NDArray[np.float64]:
+        """Scalars of all committed epochs, float64 (E, S, F); each is read once."""
+        known, epochs = self._scalars, self.n_epochs  # an export may ask at the same time, from its own thread
+        if len(known) < epochs:
+            fresh = self._rows("scalars", range(len(known), epochs))
+            self._scalars = known = np.concatenate([known, fresh])
+        return known
 
     def _checked(self, epoch: int) -> int:
         if not 0 <= epoch < self.n_epochs:
