@@ -25,8 +25,8 @@ def run() -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
         viewer = napari.Viewer()
         viewer.window.resize(1200, 900)
-        few = _tiles(viewer, _write_run(Path(folder) / "few", 32, 50))
-        many = _tiles(viewer, _write_run(Path(folder) / "many", 316, 50))
+        few = _tiles(viewer, write_run(Path(folder) / "few", 32, 50))
+        many = _tiles(viewer, write_run(Path(folder) / "many", 316, 50))
         for name, case in (("1024", few), ("99856", many)):
             yield Result("viewer", f"S4 slide reads in 33 steps at {name} tiles", case["reads"], "reads", 0)
             yield Result("viewer", f"S2 step with redraw over a pan at {name} tiles", case["over pan"], "ratio", 2.5)
@@ -71,7 +71,7 @@ def _tiles(viewer: Any, path: Path) -> dict[str, float]:
 
 def _epochs(here: Path) -> Iterator[Result]:
     """50 against 1000 epochs of 10k tiles, and zarr against an array in memory: three windows, in turn."""
-    paths = [_write_run(here / f"epochs{epochs}", 100, epochs) for epochs in (50, 1000)]
+    paths = [write_run(here / f"epochs{epochs}", 100, epochs) for epochs in (50, 1000)]
     viewers = [napari.Viewer() for _ in range(3)]
     few, many, memory = (_show(viewer, path) for viewer, path in zip(viewers, (*paths, paths[0]), strict=True))
     memory.map_layer.data = np.random.default_rng(0).random((50, 100, 100), dtype=np.float32)
@@ -98,7 +98,7 @@ def _show(viewer: Any, path: Path) -> Controller:
     return controller
 
 
-def _write_run(folder: Path, side: int, epochs: int) -> Path:
+def write_run(folder: Path, side: int, epochs: int) -> Path:
     """A run over a slide of side x side tiles."""
     folder.mkdir()
     slide = folder / "slide.tif"

@@ -14,6 +14,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.runs import schema
 from napari_asmil.runs.lazy import LazyMaps, Limits
 from napari_asmil.runs.reader import Branch, Run
+from napari_asmil.runs.rows import groups, rows_called
 from napari_asmil.words import counted
 
 MEAN = "mean"
@@ -30,7 +31,8 @@ class Source:
     normalizer : Normalizer or None
         Applied to the raw scores; None takes the map as stored, by the model's own normaliser.
     row : str
-        A row name of the run, or "mean": the mean over rows of the normalised maps.
+        A row name of the run, a part that several share ("head 3"), or "mean": the mean of the normalised maps of
+        these rows, or of all.
     branch : {"online", "anchor"}
         Whose map, as stored.
     """
@@ -48,7 +50,7 @@ def sources(run: Run, slide_id: str) -> tuple[list[Source], list[str]]:
     else:
         reasons.append("No anchor map: this run was trained without an anchor.")
     if run.slide(slide_id).has_scores:
-        rows = (MEAN, *run.row_names) if len(run.row_names) > 1 else (MEAN,)
+        rows = (MEAN, *groups(run.row_names), *run.row_names) if len(run.row_names) > 1 else (MEAN,)
         offered += [Source(Normalizer(name), row) for name in ("softmax", "nsf", "entmax") for row in rows]
     else:
         kept = [slide.slide_id for slide in run.slides if slide.has_scores]
@@ -206,9 +208,15 @@ class MapView(LazyMaps):
         if self.source.normalizer is None:
             return schema.probabilities(self.run.attention(epoch, self.slide.slide_id, self.source.branch))
         z = self.run.scores(epoch, self.slide.slide_id)
-        if self.source.row != MEAN:
-            z = z[[self.run.row_names.index(self.source.row)]]
-        return np.asarray(np.exp(self.source.normalizer.log(z)).mean(axis=0))
+        total = np.zeros(z.shape[1])
+        for row in z if self.source.row == MEAN else z[self._rows]:
+            total += self.source.normalizer.probabilities(row)
+        return total / (len(z) if self.source.row == MEAN else len(self._rows))
+
+    @property
+    def _rows(self) -> list[int]:
+        """Places of the rows that the source names."""
+        return rows_called(self.run.row_names, self.source.row)
 
     def values(self, epoch: int) -> NDArray[np.float32]:
         """What is shown of each tile, float32 (M,), in the transform's unit."""
@@ -255,6 +263,8 @@ class MapView(LazyMaps):
         """Normaliser, row and branch in words."""
         rows = len(self.run.row_names)
         row = self.source.row if self.source.row != MEAN else ("one row" if rows == 1 else f"mean of {rows} rows")
+        if self.source.row != MEAN and len(self._rows) > 1:
+            row = f"{row}: mean of {len(self._rows)} rows"
         if self.source.normalizer is not None:
             return f"{self.source.normalizer.label}, {row}"
         if rows > 1:
