@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 KEY = "napari-asmil"
 """Our entry in a layer's metadata."""
+KINDS = ("slide", "map", "contours")
+"""What there is one of, and all of a comparison's panes have."""
+MARKS = "marks"
+"""The kind of the layer that marks tiles."""
 COLORMAP = "viridis"
 OPACITY = 0.6
 CONTOUR_COLOR = "#00e5ff"
@@ -118,6 +122,24 @@ def contours_data(contours: Contours) -> LayerData:
     )
 
 
+def marks_data(segments: Any, zoom: float) -> LayerData:
+    """Line segments that mark tiles, as wide on the screen as contours."""
+    return (
+        segments,
+        {
+            "ndim": 2,
+            "name": MARKS,
+            "vector_style": "line",
+            "edge_width": CONTOUR_WIDTH / zoom,
+            "opacity": 1.0,
+            "axis_labels": ("y", "x"),
+            "units": ("pixel", "pixel"),
+            "metadata": {KEY: {"kind": MARKS}},
+        },
+        "vectors",
+    )
+
+
 def show_colour_bar(layer: Any, visible: bool = True) -> None:
     """Show the colour bar of a map on the canvas."""
     layer.colorbar.font_size = FONT_SIZE
@@ -175,8 +197,8 @@ def grow(shown: list[Any]) -> None:
 
 
 def keep_contours_thin(viewer: Any) -> None:
-    """Give the contours their width in screen px at the present zoom; small changes of zoom are let pass."""
+    """Give contours and marks their width in screen px at the present zoom; small changes of zoom are let pass."""
     width = CONTOUR_WIDTH / viewer.scene.camera.zoom
     for layer in viewer.layers:
-        if entry(layer).get("kind") == "contours" and not 0.7 < layer.edge_width / width < 1.4:
+        if entry(layer).get("kind") in ("contours", MARKS) and not 0.7 < layer.edge_width / width < 1.4:
             layer.edge_width = width

@@ -16,6 +16,8 @@ class Selection:
     ----------
     tiles : bool (M,) or None
         The selected tiles, None where nothing is selected.
+    words : str
+        Which these are, as "M·α from 3.2 to 40 at epoch 7".
     pinned : int or None
         The tile that is looked at closely.
     """
@@ -25,13 +27,14 @@ class Selection:
 
     def __init__(self) -> None:
         self.tiles: Mask | None = None
+        self.words = ""
         self.pinned: int | None = None
 
-    def select(self, tiles: Mask | None) -> None:
+    def select(self, tiles: Mask | None, words: str = "") -> None:
         """Select these tiles instead of those that were; an empty mask selects none."""
         tiles = None if tiles is None or not tiles.any() else tiles
         if tiles is not self.tiles:
-            self.tiles = tiles
+            self.tiles, self.words = tiles, words if tiles is not None else ""
             self.changed.emit()
 
     def pin(self, tile: int | None) -> None:

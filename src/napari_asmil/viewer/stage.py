@@ -132,7 +132,7 @@ class Stage:
     def _on_inserted(self, event: Any) -> None:
         about = layers.entry(event.value)
         kind = about.get("kind")
-        if kind is None or kind in self._shown or "cell" in about:
+        if kind not in layers.KINDS or kind in self._shown or "cell" in about:
             return
         self._shown[kind] = event.value
         if kind == "map":
