@@ -116,3 +116,4 @@ def pytest_runtest_teardown() -> None:
 
     for controller in list(Controller._all.values()):
         controller.follower.stop()
+        controller.idle.stop()

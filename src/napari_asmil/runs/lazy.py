@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -131,10 +133,15 @@ class LazyMaps(ABC):
         if epoch in self._images:
             self._images.move_to_end(epoch)
         else:
-            self._images[epoch] = self.raster.to_image(self.values(epoch))
-            if len(self._images) > CACHED_EPOCHS:
-                self._images.popitem(last=False)
+            self._keep(epoch, self.values(epoch))
         return self._images[epoch]
+
+    def fetching(self, epoch: int) -> Iterator[None]:
+        """Have an epoch's image at hand, in steps that are short where deriving it is long."""
+        if epoch not in self._images:
+            with suppress(InputError):
+                self.image(epoch)
+            yield
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
         steps, within = _split(key)
@@ -157,6 +164,11 @@ class LazyMaps(ABC):
             return self.image(self.epoch_at(step))
         except InputError:
             return np.full(self.raster.shape, np.nan, dtype=np.float32)
+
+    def _keep(self, epoch: int, values: NDArray[np.float32]) -> None:
+        self._images[epoch] = self.raster.to_image(values)
+        if len(self._images) > CACHED_EPOCHS:
+            self._images.popitem(last=False)
 
     def _forget(self) -> None:
         """Something else is shown from now on."""

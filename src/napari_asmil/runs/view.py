@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -205,13 +206,34 @@ class MapView(LazyMaps):
 
     def probabilities(self, epoch: int) -> NDArray[np.float64]:
         """The map before display, float64 (M,), summing to 1."""
+        *_, p = self._deriving(epoch)
+        return p
+
+    def _deriving(self, epoch: int) -> Iterator[NDArray[np.float64]]:
+        """Row by row; the map is the last."""
         if self.source.normalizer is None:
-            return schema.probabilities(self.run.attention(epoch, self.slide.slide_id, self.source.branch))
+            yield schema.probabilities(self.run.attention(epoch, self.slide.slide_id, self.source.branch))
+            return
         z = self.run.scores(epoch, self.slide.slide_id)
-        total = np.zeros(z.shape[1])
-        for row in z if self.source.row == MEAN else z[self._rows]:
-            total += self.source.normalizer.probabilities(row)
-        return total / (len(z) if self.source.row == MEAN else len(self._rows))
+        p = np.zeros(z.shape[1])
+        yield p
+        rows = range(len(z)) if self.source.row == MEAN else self._rows
+        for row in rows:
+            p += self.source.normalizer.probabilities(z[row])
+            yield p
+        p /= len(rows)
+        yield p
+
+    def fetching(self, epoch: int) -> Iterator[None]:
+        """As of all lazy maps: a row at a time."""
+        images = self._images
+        if epoch in images:
+            return
+        with suppress(InputError):
+            for p in self._deriving(epoch):  # noqa: B007 the last is the map
+                yield
+            if images is self._images:  # else something else is shown by now
+                self._keep(epoch, self.transform.values(p).astype(np.float32))
 
     @property
     def _rows(self) -> list[int]:

@@ -13,10 +13,12 @@ from psygnal.containers import EventedList
 
 from napari_asmil.events import EpochDone, Event, Finished
 from napari_asmil.viewer import layers, limits
+from napari_asmil.viewer.ahead import Ahead
 from napari_asmil.viewer.compare import Comparison
 from napari_asmil.viewer.follow import Follower, Leaving
 from napari_asmil.viewer.idle import Idle
 from napari_asmil.viewer.keys import bind
+from napari_asmil.viewer.marks import Marks
 from napari_asmil.viewer.opening import take_features
 from napari_asmil.viewer.selection import Selection
 from napari_asmil.viewer.stage import Stage
@@ -51,6 +53,8 @@ class Controller:
         Run, slide, source and transform of the map that was shown before this one, numbers of a normaliser aside.
     selection : Selection
         Tiles of the shown slide that a person has picked.
+    marks : Marks
+        What shows them on the canvas.
     idle : Idle
         What can wait until the window has time.
     """
@@ -82,6 +86,8 @@ class Controller:
         self.stage = Stage(viewer)
         self.comparison = Comparison(viewer, self.stage, self.limit)
         self.stage.changed.connect(self._on_stage)
+        self.marks = Marks(self)
+        self.ahead = Ahead(self)
         bind(viewer, self)
 
     @classmethod
