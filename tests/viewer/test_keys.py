@@ -14,7 +14,7 @@ from napari_asmil.runs import MapView, Source
 from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.keys import KEYS, words
-from napari_asmil.viewer.steps import flip, go_to_slide, step_epoch, step_run, step_slide
+from napari_asmil.viewer.steps import go_to_slide, step_epoch, step_run, step_slide
 from tests.viewer.conftest import Pictured
 
 
@@ -88,27 +88,39 @@ def test_flipping_shows_two_maps_in_turn_in_place(controller: Controller) -> Non
         controller.show_map(first, "slide", nsf)
     assert controller.map is not None
     for expected in (stored, nsf, stored):
-        flip(controller)
+        controller.flip.back()
         assert controller.map.source == expected
     assert controller.map_layer is layer
 
 
 def test_flipping_where_nothing_was_before_does_nothing(controller: Controller) -> None:
-    flip(controller)
+    controller.flip.back()
     assert controller.map is not None and controller.map.source == Source()
 
 
 def test_flipping_stays_on_the_slide_at_hand(controller: Controller) -> None:
     controller.show_map(controller.runs[1], "slide")
     go_to_slide(controller, "other")
-    flip(controller)
-    assert controller.current == (controller.runs[1], "other")
+    for run in (controller.runs[0], controller.runs[1]):
+        controller.flip.back()
+        assert controller.current == (run, "other")
+
+
+def test_a_run_that_was_closed_or_has_not_the_slide_is_not_flipped_to(controller: Controller, make_run: Any) -> None:
+    elsewhere = controller.add_run(make_run("elsewhere"))
+    controller.show_map(elsewhere, "s0")
+    controller.flip.back()
+    assert controller.current == (elsewhere, "s0")
+    controller.show_map(controller.runs[0], "slide")
+    controller.remove_run(elsewhere)
+    controller.flip.back()
+    assert controller.current == (controller.runs[0], "slide")
 
 
 def test_a_comparison_goes_along_to_the_next_slide(controller: Controller) -> None:
     controller.comparison.enter([cell_of(MapView(run, "slide")) for run in controller.runs], "slide", "m_alpha")
     step_run(controller, 1)
-    flip(controller)
+    controller.flip.back()
     assert controller.comparison.active
     step_slide(controller, 1)
     assert [layer.data.slide.slide_id for layer in controller.comparison.maps] == ["other", "other"]

@@ -22,6 +22,7 @@ from napari_asmil.viewer.marks import Marks
 from napari_asmil.viewer.opening import take_features
 from napari_asmil.viewer.selection import Selection
 from napari_asmil.viewer.stage import Stage
+from napari_asmil.viewer.steps import Flip
 
 if TYPE_CHECKING:
     from napari_asmil.annotations import Contours
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from napari_asmil.runs import MapView, Run, Source
     from napari_asmil.slides import Slide
     from napari_asmil.viewer.job import Job
-
-    Shown = tuple[Run, str, Source, str]
 
 
 class Controller:
@@ -49,8 +48,8 @@ class Controller:
         Maps side by side.
     locked : bool
         Colour limits over all epochs, or of each alone.
-    before : (Run, str, Source, str) or None
-        Run, slide, source and transform of the map that was shown before this one, numbers of a normaliser aside.
+    flip : Flip
+        Back to the map that was shown before.
     selection : Selection
         Tiles of the shown slide that a person has picked.
     marks : Marks
@@ -76,7 +75,6 @@ class Controller:
         self._epoch = 0
         self.cohort: Cohort | None = None
         self.locked = True
-        self.before: Shown | None = None
         self.selection, self.idle = Selection(), Idle()
         self.runs: EventedList[Run] = EventedList()
         self.runs.events.inserted.connect(self._on_runs)
@@ -87,7 +85,7 @@ class Controller:
         self.comparison = Comparison(viewer, self.stage, self.limit)
         self.stage.changed.connect(self._on_stage)
         self.marks = Marks(self)
-        self.ahead = Ahead(self)
+        self.ahead, self.flip = Ahead(self), Flip(self)
         bind(viewer, self)
 
     @classmethod
@@ -149,7 +147,7 @@ class Controller:
 
     def remove_run(self, run: Run) -> None:
         """Close a run; its map is taken away."""
-        self.comparison.leave()
+        self.comparison.forget(run)
         if self.current is not None and self.current[0] is run:
             self.stage.put("map", None)
         self.runs.remove(run)
@@ -213,23 +211,13 @@ class Controller:
         InputError
             When the run cannot give this map.
         """
-        from napari_asmil.runs import Source
+        from napari_asmil.runs import MapView, Source
 
-        shown = self.map
+        layer, shown = self.map_layer, self.map
         source = source or Source()
         transform = transform or (shown.transform_name if shown is not None else "m_alpha")
         if shown is None or shown.slide.bag_hash != run.slide(slide_id).bag_hash or shown.slide.slide_id != slide_id:
             self.selection.clear()
-        was = None if shown is None else (shown.run, shown.slide.slide_id, shown.source, shown.transform_name)
-        view = self._show(run, slide_id, source, transform)
-        if was is not None and _apart(was, (view.run, slide_id, source, transform)):
-            self.before = was
-        return view
-
-    def _show(self, run: Run, slide_id: str, source: Source, transform: str) -> MapView:
-        from napari_asmil.runs import MapView
-
-        layer, shown = self.map_layer, self.map
         if shown is not None and self.current == (run, slide_id):
             shown.set(source, transform)
             layers.redraw(layer)
@@ -332,12 +320,3 @@ class Controller:
             self.job.close()
         if self.slide is not None:
             self.slide.close()
-
-
-def _apart(a: Shown, b: Shown) -> bool:
-    """Whether two maps differ in more than their slide and the numbers of a normaliser."""
-    return (a[0], _kind(a[2]), a[3]) != (b[0], _kind(b[2]), b[3])
-
-
-def _kind(source: Source) -> tuple[str | None, str, str]:
-    return None if source.normalizer is None else source.normalizer.name, source.row, source.branch

@@ -11,7 +11,7 @@ from weakref import ref
 from napari.utils.notifications import show_error
 
 from napari_asmil.errors import InputError
-from napari_asmil.viewer.steps import flip, step_epoch, step_run, step_slide
+from napari_asmil.viewer.steps import step_epoch, step_run, step_slide
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ KEYS = (
     Key("]", "next slide", partial(step_slide, by=1)),
     Key(";", "run before, same slide", partial(step_run, by=-1)),
     Key("'", "next run, same slide", partial(step_run, by=1)),
-    Key("/", "flip to the map shown before, and back", flip),
+    Key("/", "flip to the map shown before, and back", lambda controller: controller.flip.back()),
 )
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from weakref import ref
 
 from napari_asmil.runs import Source
 
 if TYPE_CHECKING:
     from napari_asmil.runs import Run
     from napari_asmil.viewer.controller import Controller
+
+    Shown = tuple[Run, Source, str]
 
 
 def step_epoch(controller: Controller, by: int) -> None:
@@ -36,14 +39,41 @@ def step_run(controller: Controller, by: int) -> None:
         show_fitting(controller, other, slide_id)
 
 
-def flip(controller: Controller) -> None:
-    """Show the map of this slide that was shown before, in place; again, and the first is back."""
-    before = controller.before
-    if before is None or controller.comparison.active or controller.current is None:
-        return
-    run, slide_id, source, transform = before
-    if run in controller.runs and slide_id == controller.current[1]:
-        controller.show_map(run, slide_id, source, transform)
+class Flip:
+    """Knows the map that was shown before: of another run, or by another attention or transform.
+
+    The numbers of a normaliser make no other map, so that two maps can be held against each other while one is tuned.
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        self._owner = ref(controller)
+        self._now: Shown | None = None
+        self._before: Shown | None = None
+        controller.map_changed.connect(self._on_map)
+
+    def back(self) -> None:
+        """Show that map in place, on the slide at hand; again, and the first is back."""
+        controller = self._owner()
+        if self._before is None or controller is None or controller.comparison.active or controller.current is None:
+            return
+        run, source, transform = self._before
+        if run in controller.runs and _has(run, controller.current[1]):
+            controller.show_map(run, controller.current[1], source, transform)
+
+    def _on_map(self) -> None:
+        controller = self._owner()
+        view = None if controller is None else controller.map
+        if view is None:
+            return
+        now = view.run, view.source, view.transform_name
+        if self._now is not None and _kind(now) != _kind(self._now):
+            self._before = self._now
+        self._now = now
+
+
+def _kind(shown: Shown) -> tuple[object, ...]:
+    run, source, transform = shown
+    return run, None if source.normalizer is None else source.normalizer.name, source.row, source.branch, transform
 
 
 def go_to_slide(controller: Controller, slide_id: str, run: Run | None = None) -> None:
