@@ -46,8 +46,12 @@ class Controller:
         Bags to train on or attend to.
     comparison : Comparison
         Maps side by side.
+    slide_order : tuple of str or None
+        Slides in the order in which a person goes through them, a table's; None is that of the run.
     locked : bool
         Colour limits over all epochs, or of each alone.
+    tuning : bool
+        Whether a number of the normaliser is being dragged: limits are of the epoch alone until it is let go.
     flip : Flip
         Back to the map that was shown before.
     selection : Selection
@@ -74,7 +78,8 @@ class Controller:
         self._has_window = False
         self._epoch = 0
         self.cohort: Cohort | None = None
-        self.locked = True
+        self.slide_order: tuple[str, ...] | None = None
+        self.locked, self.tuning = True, False
         self.selection, self.idle = Selection(), Idle()
         self.runs: EventedList[Run] = EventedList()
         self.runs.events.inserted.connect(self._on_runs)
@@ -247,8 +252,9 @@ class Controller:
     def _apply_limits(self, *, unless_by_hand: bool = False) -> None:
         panes = self.comparison.maps if self.comparison.shared else []
         single = [layer for layer in layers.maps_of(self.viewer) if layer not in panes]
+        locked = self.locked and not self.tuning
         for shown in (panes, *([layer] for layer in single)):
-            limits.apply(shown, self._epoch, locked=self.locked, shared=len(shown) > 1, unless_by_hand=unless_by_hand)
+            limits.apply(shown, self._epoch, locked=locked, shared=len(shown) > 1, unless_by_hand=unless_by_hand)
 
     def _on_map(self) -> None:
         """The map layer shows another run or slide."""

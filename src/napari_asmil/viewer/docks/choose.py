@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox, QDoubleSpinBox, QFormLayout, QGroupBox, QLabel
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox, QLabel
 
 from napari_asmil.analysis.display import TRANSFORMS
 from napari_asmil.analysis.normalizers import Normalizer
@@ -14,16 +14,19 @@ from napari_asmil.errors import InputError
 from napari_asmil.runs import MapView, Run, Source, sources
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.base import add_row
+from napari_asmil.viewer.docks.number import Number
 from napari_asmil.viewer.keys import words
 from napari_asmil.viewer.steps import go_to_slide
 
 STORED, ANCHOR = "stored", "stored anchor"
 LIMITS = ("locked, all epochs", "each epoch alone")
 NUMBERS = {
-    "temperature": ("T", 1.0, 0.01, 100.0, "Temperature, divides the scores: below 1 sharper, above 1 flatter"),
-    "offset": ("Offset", 0.0, -50.0, 50.0, "Added to z / T before the sigmoid of NSF"),
-    "alpha": ("Order α", 1.5, 1.01, 10.0, "Order of entmax: towards 1 softmax, 2 is sparsemax"),
+    "temperature": ("T", "Temperature, divides the scores: below 1 sharper, above 1 flatter"),
+    "offset": ("Offset", "Added to z / T before the sigmoid of NSF"),
+    "alpha": ("Order α", "Order of entmax: towards 1 softmax, 2 is sparsemax"),
 }
+TUNING_MS = 30
+"""While a number is dragged the map follows at most this often."""
 USES = {"softmax": ("temperature",), "nsf": ("temperature", "offset"), "entmax": ("alpha",)}
 TITLES = {"softmax": "softmax", "nsf": "NSF", "entmax": "entmax"}
 
@@ -37,7 +40,15 @@ class Chooser(QGroupBox):
         self._filling = False
         self.run, self.slide, self.normalizer, self.row = (QComboBox() for _ in range(4))
         self.transform, self.limits = QComboBox(), QComboBox()
-        self.numbers = {name: _spin(*NUMBERS[name][1:4]) for name in NUMBERS}
+        self.numbers = {
+            "temperature": Number(1.0, 0.01, 100.0, ends=(0.05, 20.0), log=True),
+            "offset": Number(0.0, -50.0, 50.0, ends=(-10.0, 10.0)),
+            "alpha": Number(1.5, 1.01, 10.0, ends=(1.05, 4.0)),
+        }
+        self._tuned = QTimer(self)
+        self._tuned.setSingleShot(True)
+        self._tuned.setInterval(TUNING_MS)
+        self._tuned.timeout.connect(self._on_choice)
         self.reasons = QLabel()
         self.reasons.setWordWrap(True)
         self._lay_out()
@@ -49,8 +60,9 @@ class Chooser(QGroupBox):
         self.slide.currentIndexChanged.connect(self._on_slide)
         for field in (self.normalizer, self.row, self.transform):
             field.currentIndexChanged.connect(self._on_choice)
-        for spin in self.numbers.values():
-            spin.valueChanged.connect(self._on_choice)
+        for number in self.numbers.values():
+            number.valueChanged.connect(self._on_number)
+            number.settled.connect(self._on_settled)
         self.limits.currentIndexChanged.connect(self._on_limits)
         controller.runs_changed.connect(self.fill)
         controller.map_changed.connect(self.fill)
@@ -64,7 +76,7 @@ class Chooser(QGroupBox):
         slides_tip = "The slides this run recorded with the places of their tiles. Keys: " + words("[", "]")
         add_row(form, "Slide", self.slide, slides_tip)
         add_row(form, "Attention", self.normalizer, "How scores become probabilities over the tiles")
-        for name, (label, *_, tip) in NUMBERS.items():
+        for name, (label, tip) in NUMBERS.items():
             add_row(form, label, self.numbers[name], tip)
         add_row(form, "Row", self.row, "Mean over heads or tokens, or one of them")
         add_row(form, "Shown as", self.transform, "Display transform: what number gets a colour")
@@ -110,6 +122,19 @@ class Chooser(QGroupBox):
         self._show(*self._controller.current, self.source)
         if self._controller.comparison.active:
             self._controller.comparison.show(self.transform.currentData())
+
+    def _on_number(self) -> None:
+        """Follow a number that is dragged; what is typed is shown when it is settled."""
+        if not self._filling and any(number.dragged for number in self.numbers.values()):
+            self._controller.tuning = True
+            if not self._tuned.isActive():
+                self._tuned.start()
+
+    def _on_settled(self) -> None:
+        if not self._filling:
+            self._tuned.stop()
+            self._controller.tuning = False
+            self._on_choice()
 
     def _on_limits(self) -> None:
         if not self._filling:
@@ -164,12 +189,12 @@ class Chooser(QGroupBox):
         derived = view.source.normalizer is not None
         _refill(self.row, [(row, row) for row in rows], view.source.row)
         self.row.setEnabled(self.row.isEnabled() and derived and len(rows) > 1)
-        for name, spin in self.numbers.items():
+        for name, number in self.numbers.items():
             used = view.source.normalizer is not None and name in USES[view.source.normalizer.name]
-            spin.setVisible(used)
-            self._form.labelForField(spin).setVisible(used)
-            if used:
-                spin.setValue(getattr(view.source.normalizer, name))
+            number.setVisible(used)
+            self._form.labelForField(number).setVisible(used)
+            if used and not number.dragged:
+                number.setValue(getattr(view.source.normalizer, name))
         self.transform.setCurrentIndex(self.transform.findData(view.transform_name))
         if self._controller.comparison.active:
             reasons = ["Each pane has its own run, attention and row: leave the comparison to choose others."]
@@ -180,17 +205,6 @@ class Chooser(QGroupBox):
 def _say_all(field: QComboBox, tip: str, text: str) -> None:
     """What is chosen stands in the tooltip too: a narrow field cuts it."""
     field.setToolTip(f"{tip}.\n{text}")
-
-
-def _spin(value: float, low: float, high: float) -> QDoubleSpinBox:
-    spin = QDoubleSpinBox()
-    spin.setRange(low, high)
-    spin.setDecimals(2)
-    spin.setSingleStep(0.1)
-    spin.setValue(value)
-    spin.setKeyboardTracking(False)
-    spin.setAlignment(Qt.AlignmentFlag.AlignRight)
-    return spin
 
 
 def _refill(box: QComboBox, items: list[tuple[str, object]], chosen: object) -> None:
