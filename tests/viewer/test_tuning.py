@@ -1,4 +1,4 @@
-"""Temperature, offset and order are dragged: the map follows while the slider is held, and is settled when it is let go."""
+"""Temperature, offset and order are dragged: the map follows a held slider, and is settled when that is let go."""
 
 from __future__ import annotations
 
