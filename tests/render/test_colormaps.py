@@ -17,11 +17,20 @@ def test_tables_are_those_napari_shows_within_two_in_255(name: str) -> None:
     assert np.abs(lookup_table(name) - theirs).max() <= 2
 
 
-@pytest.mark.parametrize("name", [n for n in COLORMAPS if n != "PiYG"])
+@pytest.mark.parametrize("name", [n for n in COLORMAPS if n not in ("BrBG", "PiYG")])
 def test_sequential_maps_grow_lighter_all_the_way_so_that_they_read_in_grey(name: str) -> None:
     linear = (lookup_table(name) / 255.0) ** 2.2
     luminance = linear @ [0.2126, 0.7152, 0.0722]
     assert np.all(np.diff(luminance[::8]) > 0)
+
+
+@pytest.mark.parametrize("name", ["BrBG", "PiYG"])
+def test_diverging_maps_are_lightest_in_the_middle_and_as_dark_at_both_ends(name: str) -> None:
+    table = lookup_table(name).astype(float)
+    middle = table[127:129].mean()
+    assert middle > 240
+    assert np.all(np.diff(table[:128:8].sum(axis=1)) > 0) and np.all(np.diff(table[128::8].sum(axis=1)) < 0)
+    assert abs(table[0].mean() - table[-1].mean()) < 40
 
 
 def test_no_two_line_colours_are_alike() -> None:

@@ -137,7 +137,7 @@ def test_a_layer_deleted_meanwhile_does_not_come_back(model: Any, controller: Co
 
 def test_a_comparison_of_one_map_is_refused_and_changes_nothing(model: Any, controller: Controller) -> None:
     names = [layer.name for layer in model.layers]
-    with pytest.raises(InputError, match="2 to 4 panes"):
+    with pytest.raises(InputError, match="2 to 6 panes"):
         controller.comparison.enter(controller.comparison.picked[:1], "slide", "m_alpha")
     assert [layer.name for layer in model.layers] == names
     assert not model.canvas.grid.enabled

@@ -3,7 +3,7 @@
 References
 ----------
 viridis, magma, inferno: van der Walt and Smith (CC0). cividis: Nunez, Anderton and Renslow, PLoS ONE 2018 (CC0).
-PiYG: ColorBrewer, Brewer and Harrower. Line colours: Okabe and Ito, "Color Universal Design", 2008.
+BrBG, PiYG: ColorBrewer, Brewer and Harrower. Line colours: Okabe and Ito, "Color Universal Design", 2008.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ _CONTROLS = {
         "5b606e60646f646770696b716d6e727272747676767a7a787f7d788481798885798d8979928d789791789c9577a19976a69d75aca174"
         "b1a573b6a971bbae6fc1b26dc6b66bccbb69d1bf66d7c463dcc860e2cd5ce8d259edd654f3db4ff9e04affe544ffea46"
     ),
+    "BrBG": "5430058c510abf812ddfc27df6e8c3f5f5f5c7eae580cdc135978f01665e003c30",
     "PiYG": "8e0152c51b7dde77aef1b6dafde0eff7f7f7e6f5d0b8e1867fbc414d9221276419",
 }
 
 COLORMAPS: tuple[str, ...] = tuple(_CONTROLS)
-"""Names of the colour maps; PiYG is the diverging one."""
+"""Names of the colour maps; BrBG and PiYG are the diverging ones."""
 
 OKABE_ITO: tuple[str, ...] = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Line colours, without the yellow that is lost on white."""

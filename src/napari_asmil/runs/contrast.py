@@ -17,7 +17,7 @@ from napari_asmil.runs.view import LEAST_DECADE, MapView
 
 Kind = Literal["log2", "plain"]
 KINDS: dict[Kind, tuple[str, str]] = {
-    "log2": ("log2(α A / α B)", "log2 ratio: 0 alike, 1 twice as much in A"),
+    "log2": ("α A / α B", "log2 ratio"),
     "plain": ("M·(α A − α B)", "× uniform"),
 }
 """What a difference is, and its unit."""
@@ -170,3 +170,55 @@ def agreeing_at(a: MapView, b: MapView, step: int) -> Iterator[Agreement | None]
     pair = pair_at(a, b, step)
     yield None
     yield from agreeing(*pair)
+
+
+class Course:
+    """Agreement of two maps of the same tiles along the slider, found step by step.
+
+    Attributes
+    ----------
+    found : dict of int to Agreement
+        By step, as far as it is known.
+    missing : dict of int to str
+        Why a step has none.
+    """
+
+    def __init__(self, a: MapView, b: MapView) -> None:
+        self.a, self.b = a, b
+        self.found: dict[int, Agreement] = {}
+        self.missing: dict[int, str] = {}
+
+    @property
+    def steps(self) -> int:
+        """Steps of the slider."""
+        return max(self.a.shape[0], self.b.shape[0])
+
+    @property
+    def done(self) -> bool:
+        """Whether every step is known, or known to have none."""
+        return len(self.found) + len(self.missing) >= self.steps
+
+    def look_again(self) -> None:
+        """Epochs that were not there may be there now."""
+        self.missing.clear()
+
+    def find(self, first: int) -> Iterator[int]:
+        """Find what is not known yet, `first` before the rest; yields the step at hand between pieces of work."""
+        for step in (first, *range(self.steps)):
+            if step in self.found or step in self.missing or step >= self.steps:
+                continue
+            try:
+                for agreed in agreeing_at(self.a, self.b, step):
+                    if agreed is not None:
+                        self.found[step] = agreed
+                    yield step
+            except InputError as error:
+                self.missing[step] = str(error)
+                yield step
+
+    def values(self, name: str) -> NDArray[np.float64]:
+        """One number of `Agreement` by step, float64 (E,), NaN where it is not known."""
+        values = np.full(self.steps, np.nan)
+        for step, agreed in self.found.items():
+            values[step] = getattr(agreed, name)
+        return values

@@ -1,4 +1,4 @@
-"""Two to four maps side by side: napari's grid, one camera, each pane with slide, map and contours."""
+"""Two to six maps at once: panes of napari's grid under one camera, or two of them divided by a line."""
 
 from __future__ import annotations
 
@@ -8,145 +8,343 @@ from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from napari.experimental import link_layers, unlink_layers
+from qtpy.QtCore import QTimer
 
 from napari_asmil.errors import InputError
 from napari_asmil.runs import MapView
+from napari_asmil.runs.contrast import Difference, Kind, check_same_tiles
+from napari_asmil.runs.view import NOW, When
 from napari_asmil.viewer import layers
+from napari_asmil.viewer.before import Before, camera_of, set_camera
+from napari_asmil.viewer.swipe import Border, HalfMap
 
 if TYPE_CHECKING:
-    from napari_asmil.runs import Run, Source
+    from napari_asmil.runs import LazyMaps, Run, Source
     from napari_asmil.viewer.stage import Stage
 
-MAX_CELLS = 4
+MAX_CELLS = 6
 LINKED = ("colormap", "opacity", "gamma", "interpolation2d")
 """What a person changes in one pane changes in all."""
 SPACING = 4
 """Screen px between panes."""
+DIVERGING = "BrBG"
+"""Colours of a difference, which a stained slide has not: brown below, teal above, white where both are alike."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One pane: a run, where its map comes from, and both in words."""
+    """One of the maps: a run, where its map comes from, all of it in words, and which epoch it is at."""
 
     run: Run
     source: Source
     label: str
+    when: When = NOW
+
+    def view(self, kind: type[MapView], slide_id: str, transform: str, along: Sequence[Run]) -> MapView:
+        """The map on a slide."""
+        return kind(self.run, slide_id, self.source, transform, self.when, along)
 
 
-def cell_of(view: MapView) -> Cell:
-    """What is compared when a map is put on the list."""
-    return Cell(view.run, view.source, f"{view.run.name} · {view.run.label}: {view.source_label}")
+def cell_of(view: MapView, when: When | None = None) -> Cell:
+    """What is compared when a map is put on the list, at its own epoch or at another."""
+    when = when or view.when
+    said = ", ".join(filter(None, [view.source_label, when.label]))
+    return Cell(view.run, view.source, f"{view.run.name} · {view.run.label}: {said}", when)
 
 
 class Comparison:
-    """Panes of one slide in the grid; leaving puts layers, order, grid and camera back as they were.
+    """Maps of one slide at once; leaving puts layers, order, grid and camera back as they were.
 
     Attributes
     ----------
     picked : list of Cell
         What is to be compared.
     cells : tuple of Cell
-        What the panes show; empty while there are none.
+        What is compared; empty while nothing is.
+    pair : (int, int)
+        Which two of the cells are A and B.
+    refusal : str
+        Why A and B cannot be set off against each other; empty when they can.
+    difference : {"log2", "plain"} or None
+        What the pane beside the others shows of A and B.
+    swiping : bool
+        Show A and B in one place, divided by a line, rather than all cells side by side.
+    border : Border or None
+        That line, while it is there.
     shared : bool
-        The same colour limits in all panes, so that one colour is one number.
+        The same colour limits for all maps, so that one colour is one number.
     """
 
     def __init__(self, viewer: Any, stage: Stage, limit: Callable[[], None]) -> None:
         self._viewer: Callable[[], Any] = ref(viewer)
         self._stage = stage
         self._limit = limit
-        self._layers: list[Any] = []
-        self._before: _Before | None = None
+        self._panes: list[list[Any]] = []
+        self._views: list[MapView] = []
+        self._before: Before | None = None
+        self._fitted: Any = None
         self.picked: list[Cell] = []
         self.cells: tuple[Cell, ...] = ()
-        self.shared = True
+        self.pair, self.refusal = (0, 1), ""
+        self.difference: Kind | None = None
+        self.swiping, self.shared = False, True
+        self.border: Border | None = None
+        self._mending = QTimer()
+        self._mending.setSingleShot(True)
+        self._mending.setInterval(0)
+        self._mending.timeout.connect(self.mend)
+        viewer.layers.events.removed.connect(self._on_removed)
 
     @property
     def active(self) -> bool:
-        """Whether panes are shown."""
+        """Whether maps are compared."""
         return bool(self.cells)
 
     @property
     def maps(self) -> list[Any]:
-        """The map layer of each pane, as far as nobody has deleted it."""
-        there = self._viewer().layers
-        return [layer for layer in self._layers if layers.entry(layer)["kind"] == "map" and layer in there]
+        """The map layer of each cell that is shown, as far as nobody has deleted it."""
+        return [layer for layer in self._there() if layers.entry(layer)["kind"] == "map"]
+
+    @property
+    def difference_layer(self) -> Any | None:
+        """The layer that shows how A and B differ."""
+        return next((la for la in self._there() if layers.entry(la)["kind"] == layers.DIFFERENCE), None)
+
+    @property
+    def views(self) -> tuple[MapView, MapView] | None:
+        """The maps A and B, where they are of the same tiles."""
+        if not self.active or self.refusal:
+            return None
+        return self._views[self.pair[0]], self._views[self.pair[1]]
+
+    # ---- entering and leaving -----------------------------------------------------------------
 
     def enter(self, cells: Sequence[Cell], slide_id: str, transform: str) -> None:
-        """Show `cells` side by side, in place of the panes that are there.
+        """Show `cells`, side by side or swiped, in place of those that are there.
 
         Raises
         ------
         InputError
-            When there are not 2 to 4 cells, or a run cannot give its map.
+            When there are not 2 to 6 cells, or a run cannot give its map.
         """
         if not 2 <= len(cells) <= MAX_CELLS:
             raise InputError(f"A comparison has 2 to {MAX_CELLS} panes, not {len(cells)}.")
-        views = [MapView(cell.run, slide_id, cell.source, transform) for cell in cells]
+        runs = list(dict.fromkeys(cell.run for cell in cells))
+        kind = HalfMap if self.swiping else MapView
+        views = [cell.view(kind, slide_id, transform, runs) for cell in cells]
         self.leave()
-        viewer = self._viewer()
-        self._before = _Before.of(viewer)
-        for layer in viewer.layers:
-            layer.visible = False
-        panes = [self._pane(view, at) for at, view in enumerate(views)]
-        self._layers = [layer for pane in panes for layer in pane]
-        for at, layer in enumerate(self._layers):
-            viewer.layers.insert(at, layer)  # lowest: that is where napari starts to count panes
-        viewer.layers.selection = {self.maps[0]}
-        grid, shape = viewer.canvas.grid, _shape(len(cells), viewer.canvas.size, self._layers[0].extent.world)
-        grid.stride, grid.shape, grid.spacing, grid.enabled = len(panes[0]), shape, SPACING, True
+        self._before = Before.of(self._viewer())
+        self._views, self._fitted = views, None
         self.cells, self.picked = tuple(cells), list(cells)
+        if max(self.pair) >= len(cells):
+            self.pair = (0, 1)
+        self._judge_pair()
+        (self._swipe if self.swiping else self._lay_side_by_side)()
+        self._viewer().layers.selection = {self.maps[0]}
         self.share(self.shared)
-        viewer.fit_to_view()
+
+    def leave(self) -> None:
+        """Take the maps away."""
+        if self._before is None:
+            return
+        viewer = self._viewer()
+        self._mending.stop()
+        unlink_layers(self.maps)
+        self.cells, gone, self._panes, self._views = (), self._there(), [], []
+        if self.border is not None:
+            self.border.remove()
+            self.border = None
+        viewer.canvas.grid.enabled = False
+        for layer in gone:
+            viewer.layers.remove(layer)
+        before, self._before = self._before, None
+        before.restore(viewer)
+        self._limit()
+
+    def forget(self, run: Run) -> None:
+        """Compare no more maps of a run that is closed."""
+        self.leave()
+        self.picked = [cell for cell in self.picked if cell.run is not run]
+
+    # ---- how they are shown -------------------------------------------------------------------
 
     def show(self, transform: str) -> None:
-        """Show all panes through another display transform."""
+        """Show all maps through another display transform."""
         for layer in self.maps:
             layer.data.set(transform=transform)
             layers.redraw(layer)
         self._limit()
 
     def share(self, shared: bool) -> None:
-        """The same colour limits in all panes, or each its own."""
+        """The same colour limits for all maps, or each its own."""
         self.shared = shared
         unlink_layers(self.maps)
         link_layers(self.maps, (*LINKED, *(("contrast_limits",) if shared else ())))
         for at, layer in enumerate(self.maps):
-            layers.show_colour_bar(layer, at == 0 or not shared)
+            layers.show_colour_bar(layer, at == 0 or (not shared and not self.swiping))
         self._limit()
 
-    def leave(self) -> None:
-        """Take the panes away."""
-        if self._before is None:
+    def choose(self, pair: tuple[int, int], difference: Kind | None, *, swiping: bool | None = None) -> None:
+        """Choose which two cells are A and B, what is shown of their difference, and whether they are swiped.
+
+        Raises
+        ------
+        InputError
+            When A and B are the same cell.
+        """
+        if pair[0] == pair[1]:
+            raise InputError("A and B are the same map.")
+        swiping = self.swiping if swiping is None else swiping
+        new_pair, new_way = pair != self.pair, swiping != self.swiping
+        self.pair, self.difference, self.swiping = pair, difference, swiping
+        if not self.active:
             return
-        viewer = self._viewer()
-        unlink_layers(self.maps)
-        self.cells = ()
-        viewer.canvas.grid.enabled = False
-        for layer in self._layers:
-            if layer in viewer.layers:
-                viewer.layers.remove(layer)
-        self._layers = []
-        before, self._before = self._before, None
-        before.restore(viewer)
-        self._limit()
+        if new_way or (new_pair and self.swiping):
+            camera = camera_of(self._viewer())
+            self.enter(self.cells, self._views[0].slide.slide_id, self._views[0].transform_name)
+            if self.swiping and not new_way:
+                set_camera(self._viewer(), camera)
+        elif not self.swiping:
+            self._judge_pair()
+            self._put_difference()
+            self._limit()
 
-    def _pane(self, view: MapView, at: int) -> list[Any]:
+    def mend(self) -> None:
+        """Draw what a person's deleting has left: without its map a pane goes, without two maps all of them."""
+        if not self.active:
+            return
+        if len(self.maps) < 2:
+            self.leave()
+            return
+        if self.swiping:
+            return
+        left = [(pane, [layer for layer in pane if layer in self._viewer().layers]) for pane in self._panes]
+        kept = [pane for pane, there in left if any(_is_map(layer) for layer in there)]
+        common = set.intersection(*({_kind(layer) for layer in there} for pane, there in left if pane in kept))
+        for pane, there in left:
+            for layer in there:
+                if not _is_map(layer) and (pane not in kept or _kind(layer) not in common):
+                    self._viewer().layers.remove(layer)
+        self._panes = [[layer for layer in pane if layer in self._viewer().layers] for pane in kept]
+        if self.difference_layer is None:
+            self.difference = None
+        self._arrange()
+        self.share(self.shared)
+
+    # ---- side by side -------------------------------------------------------------------------
+
+    def _lay_side_by_side(self) -> None:
+        viewer = self._viewer()
+        for layer in viewer.layers:
+            layer.visible = False
+        self._panes = [self._pane(view, at) for at, view in enumerate(self._views)]
+        for at, layer in enumerate(layer for pane in self._panes for layer in pane):
+            viewer.layers.insert(at, layer)  # lowest: that is where napari starts to count panes
+        self._put_difference()
+
+    def _put_difference(self) -> None:
+        """Show the pane of the difference that is chosen, or none."""
+        viewer, count = self._viewer(), len(self._views)
+        for pane in [pane for pane in self._panes if layers.entry(pane[0])["cell"] == count]:
+            self._panes.remove(pane)
+            for layer in [la for la in pane if la in viewer.layers]:
+                viewer.layers.remove(layer)
+        if self.difference is not None and (views := self.views) is not None:
+            selected, at = list(viewer.layers.selection), len(self._there())
+            pane = self._pane(Difference(*views, self.difference), count)
+            for layer in pane:
+                viewer.layers.insert(at, layer)
+                at += 1
+            self._panes.append(pane)
+            viewer.layers.selection = selected
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Give the panes their places; a camera that nobody has moved since shows all of the slide."""
+        viewer = self._viewer()
+        still = self._fitted is None or camera_of(viewer) == self._fitted
+        grid = viewer.canvas.grid
+        grid.stride, grid.spacing = len(self._panes[0]), SPACING
+        grid.shape = _shape(len(self._panes), viewer.canvas.size, self._panes[0][0].extent.world)
+        grid.enabled = True
+        if still:
+            viewer.fit_to_view()
+            self._fitted = camera_of(viewer)
+        layers.keep_contours_thin(viewer)
+
+    def _pane(self, view: LazyMaps, at: int) -> list[Any]:
         """Slide, map and contours of one pane."""
         stage, shown = self._stage, self._stage.map_layer
         looks = {} if shown is None else {"colormap": shown.colormap, "opacity": shown.opacity}
+        kind = "map"
+        if isinstance(view, Difference):
+            kind, looks["colormap"] = layers.DIFFERENCE, layers.colours(DIVERGING)
         data = [
             None if stage.slide is None else (*layers.slide_data(stage.slide), {}),
-            (*layers.map_data(view), looks),
+            (*layers.map_data(view, kind), looks),
             None if stage.contours is None else (*layers.contours_data(stage.contours), {}),
         ]
         made = [layers.make(entry[:3], **entry[3]) for entry in data if entry is not None]
         for layer in made:
             layers.entry(layer)["cell"] = at
             layer.name = layers.pane_name(at, layer.name)
-            layer.name_overlay.visible = layers.entry(layer)["kind"] == "map"
+            layer.name_overlay.visible = _is_map(layer)
             layer.name_overlay.font_size = layers.FONT_SIZE
+            if layers.entry(layer)["kind"] == layers.DIFFERENCE:
+                layer.name = f"{view.quantity}, A = {self.pair[0] + 1}, B = {self.pair[1] + 1}"
+                layers.show_colour_bar(layer)
         return made
+
+    # ---- swiped -------------------------------------------------------------------------------
+
+    def _swipe(self) -> None:
+        """A and B over the slide that is there, under its contours, and the line between them on top."""
+        viewer, shown = self._viewer(), self._stage.map_layer
+        looks = {} if shown is None else {"colormap": shown.colormap, "opacity": shown.opacity}
+        for layer in layers.maps_of(viewer):
+            layer.visible = False
+        above = self._stage.layer("contours")
+        at = len(viewer.layers) if above is None else viewer.layers.index(above)
+        self._panes = []
+        for cell in dict.fromkeys(self.pair):
+            layer = layers.make(layers.map_data(self._views[cell]), **looks)
+            layers.entry(layer)["cell"] = cell
+            layer.name = layers.pane_name(cell, layer.name)
+            viewer.layers.insert(at, layer)
+            at += 1
+            self._panes.append([layer])
+        self.border = Border(viewer, *(pane[0] for pane in self._panes))
+        layers.entry(self.border.layer)["cell"] = self.pair[0]
+        self._panes[0].append(self.border.layer)
+        viewer.layers.append(self.border.layer)
+        viewer.canvas.grid.enabled = False
+
+    # ---- what is there ------------------------------------------------------------------------
+
+    def _there(self) -> list[Any]:
+        """Our layers, as far as nobody has deleted them."""
+        viewer = self._viewer()
+        return [layer for pane in self._panes for layer in pane if layer in viewer.layers]
+
+    def _judge_pair(self) -> None:
+        try:
+            check_same_tiles(self._views[self.pair[0]].slide, self._views[self.pair[1]].slide)
+            self.refusal = ""
+        except InputError as error:
+            self.refusal = str(error)
+
+    def _on_removed(self, event: Any) -> None:
+        if any(event.value is layer for pane in self._panes for layer in pane):
+            self._mending.start()
+
+
+def _is_map(layer: Any) -> bool:
+    return layers.entry(layer)["kind"] in ("map", layers.DIFFERENCE)
+
+
+def _kind(layer: Any) -> str:
+    """What must be in all panes or in none."""
+    return "map" if _is_map(layer) else str(layers.entry(layer)["kind"])
 
 
 def _shape(count: int, canvas: Sequence[float], extent: Any) -> tuple[int, int]:
@@ -154,35 +352,3 @@ def _shape(count: int, canvas: Sequence[float], extent: Any) -> tuple[int, int]:
     high, wide = (extent[1] - extent[0])[-2:]
     shapes = [(rows, -(-count // rows)) for rows in range(1, count + 1)]
     return max(shapes, key=lambda shape: min(canvas[0] / shape[0] / high, canvas[1] / shape[1] / wide))
-
-
-@dataclass(frozen=True)
-class _Before:
-    """What a comparison changes: which layers in which order, what is visible and selected, grid and camera."""
-
-    order: list[Any]
-    visible: list[bool]
-    selected: list[Any]
-    grid: dict[str, Any]
-    camera: dict[str, Any]
-
-    @classmethod
-    def of(cls, viewer: Any) -> _Before:
-        order = list(viewer.layers)
-        return cls(
-            order,
-            [layer.visible for layer in order],
-            list(viewer.layers.selection),
-            {name: getattr(viewer.canvas.grid, name) for name in ("stride", "shape", "spacing", "enabled")},
-            {name: getattr(viewer.scene.camera, name) for name in ("center", "zoom")},
-        )
-
-    def restore(self, viewer: Any) -> None:
-        for layer, visible in zip(self.order, self.visible, strict=True):
-            layer.visible = visible
-        for at, layer in enumerate([layer for layer in self.order if layer in viewer.layers]):
-            viewer.layers.move(viewer.layers.index(layer), at)
-        viewer.layers.selection = {layer for layer in self.selected if layer in viewer.layers}
-        for model, values in ((viewer.canvas.grid, self.grid), (viewer.scene.camera, self.camera)):
-            for name, value in values.items():
-                setattr(model, name, value)

@@ -67,12 +67,16 @@ def export_shown(controller: Controller, path: Path, layer: Any = None) -> Expor
         One map of a comparison; by default the map that is shown.
     """
     layer = controller.map_layer if layer is None else layer
-    return Export(partial(export_overlay, path, _copy(layer.data), controller.epoch, **_looks(controller, layer)))
+    return Export(partial(_write, path, _copy(layer.data), controller.epoch, **_looks(controller, layer)))
 
 
 def _copy(view: MapView) -> MapView:
     """The same map for another thread."""
-    return MapView(view.run, view.slide.slide_id, view.source, view.transform_name)
+    return MapView(view.run, view.slide.slide_id, view.source, view.transform_name, view.when)
+
+
+def _write(path: Path, view: MapView, step: int, **looks: Any) -> Path:
+    return export_overlay(path, view, view.epoch_at(step), **looks)
 
 
 def _looks(controller: Controller, layer: Any) -> dict[str, Any]:
@@ -96,7 +100,7 @@ def _visible(controller: Controller, layer: Any, kind: str) -> bool:
     """Whether our layer of a kind is visible where `layer` is: in the same pane, or in the whole window."""
     cell = entry(layer).get("cell")
     there = [other for other in controller.viewer.layers if entry(other).get("kind") == kind]
-    return any(other.visible and entry(other).get("cell") == cell for other in there)
+    return any(other.visible and entry(other).get("cell") in (cell, None) for other in there)
 
 
 def ask_and_export(controller: Controller, layer: Any = None) -> Export | None:
@@ -114,4 +118,6 @@ def ask_and_export(controller: Controller, layer: Any = None) -> Export | None:
 def suggested_name(controller: Controller, layer: Any = None) -> str:
     """A file name that says what is in it."""
     view = controller.map if layer is None else layer.data
-    return "overlay.png" if view is None else f"{view.run.name}_{view.slide.slide_id}_epoch{controller.epoch:03d}.png"
+    if view is None:
+        return "overlay.png"
+    return f"{view.run.name}_{view.slide.slide_id}_epoch{max(0, view.when.epoch(controller.epoch)):03d}.png"

@@ -9,18 +9,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Vectors
+from napari.utils.colormaps import Colormap
 
-from napari_asmil.render.facts import shown_text
+from napari_asmil.render.colormaps import lookup_table
 
 if TYPE_CHECKING:
     from napari_asmil.annotations import Contours
-    from napari_asmil.runs import MapView, Run
+    from napari_asmil.runs import LazyMaps, Run
     from napari_asmil.slides import Slide
 
 KEY = "napari-asmil"
 """Our entry in a layer's metadata."""
 KINDS = ("slide", "map", "contours")
 """What there is one of, and all of a comparison's panes have."""
+DIFFERENCE, SPREAD = "difference", "spread"
+"""Kinds of layers that are derived from several maps."""
+BORDER = "border"
+"""The kind of the line between two maps that are swiped."""
 MARKS = "marks"
 """The kind of the layer that marks tiles."""
 COLORMAP = "viridis"
@@ -74,15 +79,20 @@ def slide_data(slide: Slide, *, dask: bool = False) -> LayerData:
     )
 
 
-def map_data(view: MapView) -> LayerData:
+def colours(name: str) -> Colormap:
+    """A colour map that napari may not have."""
+    return Colormap(lookup_table(name) / 255, name=name)
+
+
+def map_data(view: LazyMaps, kind: str = "map") -> LayerData:
     """A map over epochs: a raster pixel is a tile or a part of one, transparent where there is none."""
     return (
         view,
         {
-            **_map_facts(view),
+            **_map_facts(view, kind),
             "rgb": False,
             "multiscale": False,
-            "contrast_limits": view.limits(view.shape[0] - 1),
+            "contrast_limits": view.limits(view.n_epochs - 1),
             "colormap": COLORMAP,
             "opacity": OPACITY,
             "cache": False,
@@ -93,13 +103,13 @@ def map_data(view: MapView) -> LayerData:
     )
 
 
-def _map_facts(view: MapView) -> dict[str, Any]:
+def _map_facts(view: LazyMaps, kind: str) -> dict[str, Any]:
     """What changes when a map layer is given another view."""
     return {
         "scale": (1, view.raster.pixel, view.raster.pixel),
         "translate": (0, *view.raster.origin),
-        "name": f"{view.run.name} · {view.source_label.split(',')[0]}",
-        "metadata": {KEY: {"kind": "map", "run": str(view.run.path), "label": view.label}},
+        "name": view.name,
+        "metadata": {KEY: {"kind": kind, "run": str(view.runs[0].path), "label": view.label}},
     }
 
 
@@ -148,10 +158,11 @@ def show_colour_bar(layer: Any, visible: bool = True) -> None:
 
 
 def name_colours(viewer: Any) -> None:
-    """Write on the canvas what its colour bar counts, where a person has not written words of their own."""
-    words, bars = viewer.canvas.overlays.text, [layer for layer in maps_of(viewer) if layer.colorbar.visible]
+    """Write on the canvas what its colour bars count, where a person has not written words of their own."""
+    words, bars = viewer.canvas.overlays.text, [la for la in maps_of(viewer) if la.visible and la.colorbar.visible]
     if words.text == "" or words.text.startswith(COLOURS):
-        words.text = f"{COLOURS}{shown_text(bars[0].data)}" if bars else ""
+        said = dict.fromkeys(f"{layer.data.quantity} ({layer.data.unit})" for layer in bars)
+        words.text = f"{COLOURS}{'; '.join(said)}" if bars else ""
         words.font_size, words.position = FONT_SIZE, "bottom_right"
         words.visible = bool(bars)
 
@@ -165,7 +176,7 @@ def make(data: LayerData, **changes: Any) -> Any:
 def redraw(layer: Any) -> None:
     """Show a map layer's view again after it was given another source or transform; nothing is copied."""
     layer.refresh(extent=False)
-    facts = _map_facts(layer.data)
+    facts = _map_facts(layer.data, entry(layer)["kind"])
     layer.name = pane_name(entry(layer).get("cell"), facts["name"])
     entry(layer).update(facts["metadata"][KEY])
 
@@ -175,17 +186,18 @@ def pane_name(cell: int | None, name: str) -> str:
     return name if cell is None else f"{cell + 1} {name}"
 
 
-def show_view(layer: Any, view: MapView) -> None:
+def show_view(layer: Any, view: LazyMaps) -> None:
     """Show another view in a map layer, which keeps its colours and opacity."""
+    kind = entry(layer)["kind"]
     layer.data = view
-    for name, value in _map_facts(view).items():
+    for name, value in _map_facts(view, kind).items():
         setattr(layer, name, value)
 
 
 def maps_of(viewer: Any, run: Run | None = None) -> list[Any]:
-    """Every map layer, in a comparison too; those of `run` alone where it is given."""
-    found = [layer for layer in viewer.layers if entry(layer).get("kind") == "map"]
-    return found if run is None else [layer for layer in found if layer.data.run is run]
+    """Every layer of maps and of what is derived from them, in a comparison too; of `run` alone where it is given."""
+    found = [layer for layer in viewer.layers if entry(layer).get("kind") in ("map", DIFFERENCE, SPREAD)]
+    return found if run is None else [layer for layer in found if run in layer.data.runs]
 
 
 def grow(shown: list[Any]) -> None:
@@ -200,5 +212,5 @@ def keep_contours_thin(viewer: Any) -> None:
     """Give contours and marks their width in screen px at the present zoom; small changes of zoom are let pass."""
     width = CONTOUR_WIDTH / viewer.scene.camera.zoom
     for layer in viewer.layers:
-        if entry(layer).get("kind") in ("contours", MARKS) and not 0.7 < layer.edge_width / width < 1.4:
+        if entry(layer).get("kind") in ("contours", MARKS, BORDER) and not 0.7 < layer.edge_width / width < 1.4:
             layer.edge_width = width

@@ -26,15 +26,18 @@ STOPS = 64
 
 
 def map_facts(layer: Any, epoch: int) -> dict[str, str]:
-    """Everything said of a map layer at an epoch, by name; an epoch its run has not reached says so alone."""
+    """Everything said of a map layer at a step of the slider, by name; where there is no epoch, that alone."""
     view: MapView = layer.data
-    if epoch >= view.shape[0]:
-        return {"run": view.run.name, "verdict": f"This run has no epoch {epoch}; its last is {view.shape[0] - 1}."}
+    try:
+        epoch = view.epoch_at(epoch)
+    except InputError as error:
+        return {"run": view.run.name, "verdict": str(error)}
     try:
         p = whole_map(view, epoch)
     except InputError as error:
         return {"run": view.run.name, "verdict": f"NO MAP: {str(error).removeprefix(f'{error.path}: ')}"}
     facts = facts_of(view, epoch, p)
+    facts["epoch"] += f", {view.when.label}" if view.when.label else ""
     low, high = layer.contrast_limits
     facts["limits"] = f"{low:.3g} to {high:.3g} {view.transform.unit}, {limits.words(layer)}"
     facts["top 1 %"] = f"{float(top_mass(p)):.1%} of the attention"

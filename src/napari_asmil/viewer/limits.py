@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_asmil.runs import Source
+from napari_asmil.errors import InputError
+from napari_asmil.runs import MapView
 from napari_asmil.viewer.layers import entry
 
 if TYPE_CHECKING:
-    from napari_asmil.runs import MapView
+    from napari_asmil.runs import LazyMaps
 
 MOST_VALUES = 2e7
 """A derived map is locked over so many epochs, evenly spaced, that about this many scores (one second) are read."""
@@ -16,11 +17,11 @@ MOST_VALUES = 2e7
 Limits = tuple[float, float]
 
 
-def locked_limits(view: MapView) -> tuple[Limits, str]:
+def locked_limits(view: LazyMaps) -> tuple[Limits, str]:
     """Limits over all epochs where that is known or cheap, over a stated sample otherwise, and the words for it."""
-    epochs = view.shape[0]
-    if view.transform.limits is not None:
-        return view.transform.limits, "fixed"
+    epochs = view.n_epochs
+    if (fixed := _fixed(view)) is not None:
+        return fixed, "fixed"
     if _whole(view):
         return view.limits(), f"locked over all {epochs} epochs"
     step = 2
@@ -30,21 +31,29 @@ def locked_limits(view: MapView) -> tuple[Limits, str]:
     return _union([view.limits(e) for e in sample]), f"locked over {len(sample)} of {epochs} epochs"
 
 
-def _whole(view: MapView) -> bool:
+def _fixed(view: LazyMaps) -> Limits | None:
+    return view.transform.limits if isinstance(view, MapView) else None
+
+
+def _whole(view: LazyMaps) -> bool:
     """Whether limits over all epochs are cheap: recorded with the map as stored, or of few epochs."""
-    return view.source == Source() or view.shape[0] <= _affordable(view)
+    return view.recorded_limits or view.n_epochs <= _affordable(view)
 
 
-def _affordable(view: MapView) -> int:
+def _affordable(view: LazyMaps) -> int:
     """How many epochs can be derived before a person would notice."""
-    return max(4, int(MOST_VALUES / (view.slide.n_tiles * len(view.run.row_names))))
+    return max(4, int(MOST_VALUES / view.cost))
 
 
-def limits_at(view: MapView, epoch: int) -> tuple[Limits, str]:
-    """Limits of one epoch (of the last, where the run has fewer), and the words for it."""
-    if view.transform.limits is not None:
-        return view.transform.limits, "fixed"
-    return view.limits(min(epoch, view.shape[0] - 1)), "of this epoch alone"
+def limits_at(view: LazyMaps, step: int) -> tuple[Limits, str]:
+    """Limits of the epoch at a step of the slider (of the last, where there is none), and the words for it."""
+    if (fixed := _fixed(view)) is not None:
+        return fixed, "fixed"
+    try:
+        epoch = view.epoch_at(step)
+    except InputError:
+        epoch = view.n_epochs - 1
+    return view.limits(epoch), "of this epoch alone"
 
 
 def apply(layers: list[Any], epoch: int, *, locked: bool, shared: bool = False, unless_by_hand: bool = False) -> None:
