@@ -11,7 +11,7 @@ import pyqtgraph as pg
 from numpy.typing import NDArray
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QWheelEvent
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_asmil.analysis.histogram import Bins
 from napari_asmil.viewer.plots.style import Palette, line_pen
@@ -19,6 +19,8 @@ from napari_asmil.viewer.plots.style import Palette, line_pen
 LEFT, BELOW, RIGHT = 52, 38, 8
 """Room in px for the axes, and for a number that reaches out on the right."""
 HEIGHT = 132
+NARROW = 34
+"""Powers of ten are at least so far apart in px."""
 LEAST = 0.5
 """Where a logarithmic axis of counts begins, so that a bin of one tile stands out."""
 SELECTED = "#ff5a00"
@@ -50,6 +52,28 @@ class _Box(pg.ViewBox):
         if ev.button() == Qt.MouseButton.LeftButton:
             ev.accept()
             self.pressed.emit()
+
+
+class _Decades(pg.AxisItem):
+    """An axis given log10 of what it counts, while `decades`: powers of ten, and 2 and 5 times these where they fit."""
+
+    decades = True
+
+    def tickValues(self, minVal: float, maxVal: float, size: float) -> list[tuple[float, list[float]]]:
+        if not self.decades:
+            found: list[tuple[float, list[float]]] = super().tickValues(minVal, maxVal, size)
+            return found[:1]
+        powers = np.arange(np.ceil(minVal), np.floor(maxVal) + 1)
+        a_decade = size / max(maxVal - minVal, 1e-9)
+        powers = powers[:: max(1, round(NARROW / a_decade))]
+        between = np.log10([2.0, 5.0]) + np.arange(np.floor(minVal), maxVal)[:, None]
+        fits = between[(between >= minVal) & (between <= maxVal)] if a_decade > 3 * NARROW else np.empty(0)
+        return [(1.0, powers.tolist()), (0.3, fits.ravel().tolist())]
+
+    def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
+        if not self.decades:
+            return [f"{value:.6g}" for value in values]
+        return [f"{10**value:.6g}" for value in values]
 
 
 class _Plot(pg.PlotWidget):
@@ -90,7 +114,6 @@ class HistogramPanel(QWidget):
         self._bins: Bins | None = None
         self._bars: Sequence[Bars] = ()
         self._chosen: NDArray[np.intp] | None = None
-        self.title = QLabel(f"<b>{title}</b> ({unit})")
         self._box = _Box(enableMenu=False)
         self.plot = self._make_plot(f"{title} ({unit})", decades)
         self.plot.setAccessibleName(f"Histogram of {title}")
@@ -105,9 +128,7 @@ class HistogramPanel(QWidget):
         self.plot.addItem(self.region, ignoreBounds=True)
         self._mark = None
         if mark is not None:
-            self._mark = pg.InfiniteLine(
-                mark[0], angle=90, label=mark[1], labelOpts={"position": 0.9, "movable": False}
-            )
+            self._mark = pg.InfiniteLine(mark[0], angle=90, label=mark[1], labelOpts={"position": 0.9})
             self.plot.addItem(self._mark, ignoreBounds=True)
         self._box.spanned.connect(self._on_span)
         self._box.pressed.connect(self._on_press)
@@ -115,23 +136,21 @@ class HistogramPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 2, 0, 0)
         column.setSpacing(1)
-        column.addWidget(self.title)
         column.addWidget(self.plot)
         self.set_palette(self._palette)
 
     def _make_plot(self, label: str, decades: bool) -> Any:
-        plot = _Plot(viewBox=self._box)
+        left, bottom = _Decades("left"), _Decades("bottom")
+        bottom.decades = decades
+        plot = _Plot(viewBox=self._box, axisItems={"left": left, "bottom": bottom})
         plot.setMenuEnabled(False)
         plot.setMouseEnabled(False, False)
         plot.hideButtons()
         plot.setMinimumSize(160, HEIGHT)
-        left, bottom = plot.getAxis("left"), plot.getAxis("bottom")
         for axis in (left, bottom):
             axis.enableAutoSIPrefix(False)
         left.setWidth(LEFT)
         bottom.setHeight(BELOW)
-        bottom.setLogMode(decades, False)
-        left.setLogMode(False, True)
         plot.setLabel("left", "tiles")
         plot.setLabel("bottom", label)
         plot.getPlotItem().layout.setContentsMargins(1, 1, RIGHT, 1)
@@ -140,7 +159,8 @@ class HistogramPanel(QWidget):
     @property
     def range(self) -> tuple[float, float] | None:
         """The range that is picked, or None."""
-        return tuple(map(float, self.region.getRegion())) if self.region.isVisible() else None
+        low, high = self.region.getRegion()
+        return (float(low), float(high)) if self.region.isVisible() else None
 
     def set_range(self, low: float, high: float) -> None:
         """Show a range, without a signal; infinite ends lie at those of the axis."""
@@ -179,10 +199,15 @@ class HistogramPanel(QWidget):
         if chosen is not None:
             self._draw(self._part, chosen, pg.mkPen(SELECTED), QColor(SELECTED))
 
+    def set_counted(self, what: str) -> None:
+        """Say what is counted."""
+        self.plot.setLabel("left", what)
+
     def set_log(self, log: bool) -> None:
         """Count on a logarithmic axis or on a linear one."""
         self._log = log
-        self.plot.getAxis("left").setLogMode(False, log)
+        self.plot.getAxis("left").decades = log
+        self.plot.getAxis("left").picture = None
         self._fit()
         self.set_bars(self._bars, self._chosen)
 
