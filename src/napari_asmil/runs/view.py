@@ -217,11 +217,10 @@ class MapView(LazyMaps):
         z = self.run.scores(epoch, self.slide.slide_id)
         p = np.zeros(z.shape[1])
         yield p
-        rows = range(len(z)) if self.source.row == MEAN else self._rows
-        for row in rows:
+        for row in self.rows:
             p += self.source.normalizer.probabilities(z[row])
             yield p
-        p /= len(rows)
+        p /= len(self.rows)
         yield p
 
     def fetching(self, epoch: int) -> Iterator[None]:
@@ -236,8 +235,10 @@ class MapView(LazyMaps):
                 self._keep(epoch, self.transform.values(p).astype(np.float32))
 
     @property
-    def _rows(self) -> list[int]:
+    def rows(self) -> list[int]:
         """Places of the rows that the source names."""
+        if self.source.row == MEAN:
+            return list(range(len(self.run.row_names)))
         return rows_called(self.run.row_names, self.source.row)
 
     def values(self, epoch: int) -> NDArray[np.float32]:
@@ -285,8 +286,8 @@ class MapView(LazyMaps):
         """Normaliser, row and branch in words."""
         rows = len(self.run.row_names)
         row = self.source.row if self.source.row != MEAN else ("one row" if rows == 1 else f"mean of {rows} rows")
-        if self.source.row != MEAN and len(self._rows) > 1:
-            row = f"{row}: mean of {len(self._rows)} rows"
+        if self.source.row != MEAN and len(self.rows) > 1:
+            row = f"{row}: mean of {len(self.rows)} rows"
         if self.source.normalizer is not None:
             return f"{self.source.normalizer.label}, {row}"
         if rows > 1:
