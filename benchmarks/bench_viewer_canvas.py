@@ -85,14 +85,14 @@ def roam(slide: str) -> None:
 
     viewer, rng = _viewer(), np.random.default_rng(0)
     viewer.screenshot(canvas_only=True, flash=False)
-    before = _resident_mb()
+    before = resident_mb()
     _controller(viewer).open_slide(slide)
     for _ in range(JUMPS):
         viewer.scene.camera.zoom = FROM ** -rng.integers(0, 9)
         viewer.scene.camera.center = tuple(rng.uniform(0, SIDE, 2))
         viewer.screenshot(canvas_only=True, flash=False)
     gc.collect()
-    print(json.dumps([_resident_mb() - before, TILE_CACHE.limit / MB]))
+    print(json.dumps([resident_mb() - before, TILE_CACHE.limit / MB]))
 
 
 def _side_by_side(folder: Path) -> Iterator[Result]:
@@ -182,6 +182,6 @@ def _wall_ms(step: Callable[[], object]) -> float:
     return 1000 * (time.perf_counter() - begun)
 
 
-def _resident_mb() -> float:
+def resident_mb() -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024

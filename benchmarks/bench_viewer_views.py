@@ -66,16 +66,16 @@ def _streamed(folder: Path) -> Iterator[Result]:
     controller = Controller.of(viewer)
     tiles = SIDE**2 // SLIDES
     slides = tuple(
-        SlideHeader(f"s{i}", tiles, xy=_corners(tiles), tile_size=256.0, watched=False) for i in range(SLIDES)
+        SlideHeader(f"s{i}", tiles, xy=corners(tiles), tile_size=256.0, watched=False) for i in range(SLIDES)
     )
     header = RunHeader("abmil", "ABMIL", {}, ("a", "b"), ("row",), slides, STREAMED, 3)
     took = []
     with RunWriter.create(folder / "live.asmil", header) as writer:
-        writer.write(_epoch(slides, 0))
+        writer.write(epoch_of(slides, 0))
         controller.show_map(controller.add_run(folder / "live.asmil"), "s0")
         opened = controller.runs[0]
         for epoch in range(1, STREAMED + 1):
-            writer.write(_epoch(slides, epoch))
+            writer.write(epoch_of(slides, epoch))
             begun = time.process_time()
             controller.follower.refresh(opened)
             took.append(1000 * (time.process_time() - begun))
@@ -84,19 +84,20 @@ def _streamed(folder: Path) -> Iterator[Result]:
     yield Result("viewer_views", f"T3 an epoch of {SLIDES} slides comes in, p95", p95(took), "ms CPU", 40)
 
 
-def _epoch(slides: tuple[SlideHeader, ...], epoch: int) -> EpochRecord:
+def epoch_of(slides: tuple[SlideHeader, ...], epoch: int) -> EpochRecord:
     rng = np.random.default_rng(epoch)
     found = {}
     for slide in slides:
         z = rng.normal(size=slide.n_tiles)
         row = (z - np.log(np.exp(z).sum())).astype(np.float32)
-        found[slide.slide_id] = SlideRecord(row, np.zeros(2, np.float32), np.zeros(3, np.float32))
+        z = row[None] if slide.watched else None
+        found[slide.slide_id] = SlideRecord(row, np.zeros(2, np.float32), np.zeros(3, np.float32), z=z)
     return EpochRecord(found)
 
 
 def _write_rows(path: Path) -> Path:
     tiles = SIDE**2
-    slide = SlideHeader("slide", tiles, xy=_corners(tiles), tile_size=256.0)
+    slide = SlideHeader("slide", tiles, xy=corners(tiles), tile_size=256.0)
     names = tuple(f"head {h} / token {t}" for t in range(1, 9) for h in range(1, 9))
     header = RunHeader("asmil", "ASMIL", {}, ("a", "b"), names, (slide,), EPOCHS - 1, 3)
     with RunWriter.create(path, header) as writer:
@@ -108,6 +109,6 @@ def _write_rows(path: Path) -> Path:
     return path
 
 
-def _corners(tiles: int) -> np.ndarray:
+def corners(tiles: int) -> np.ndarray:
     rows, columns = np.divmod(np.arange(tiles), round(np.ceil(np.sqrt(tiles))))
     return np.stack([columns, rows], axis=1) * 256
