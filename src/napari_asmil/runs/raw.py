@@ -75,7 +75,7 @@ class RawScores(LazyMaps):
     def values(self, epoch: int) -> NDArray[np.float32]:
         """The scores, float32 (M,)."""
         z = self.run.scores(epoch, self.slide.slide_id)
-        return z[self._rows].mean(axis=0, dtype=np.float64).astype(np.float32)
+        return np.asarray(z[self._rows].mean(axis=0, dtype=np.float64), dtype=np.float32)
 
     def limits(self, epoch: int | None = None) -> Limits:
         """From the least to the greatest score of one epoch, or of all."""
