@@ -12,11 +12,13 @@ from napari_asmil.analysis.places import TileFinder
 from napari_asmil.errors import InputError
 from napari_asmil.render.facts import whole_map
 from napari_asmil.runs import MapView
+from napari_asmil.runs.trajectory import why_other_tiles
 from napari_asmil.viewer.layers import entry
 
 if TYPE_CHECKING:
     from napari_asmil.geometry import TileGrid
     from napari_asmil.viewer.controller import Controller
+    from napari_asmil.viewer.selection import Mask
 
 Made = TypeVar("Made")
 
@@ -51,6 +53,25 @@ class Inspected:
             return ""
         cell = None if self.layer is None else entry(self.layer).get("cell")
         return "the map before the comparison" if cell is None else f"pane {cell + 1}"
+
+    @property
+    def other_tiles(self) -> str:
+        """Why its tiles are not those that can be selected and pinned, those of the map that is marked; else ""."""
+        view, marked = self.view, self._controller.map
+        if view is None or marked is None or view.slide is marked.slide:
+            return ""
+        key = (view.run, marked.slide)
+        return self._keep("tiles", key, lambda: why_other_tiles(view.run, marked.slide))
+
+    @property
+    def chosen(self) -> Mask | None:
+        """Which of its tiles are selected, bool (M,); None where none is, or they are others."""
+        return None if self.other_tiles else self._controller.selection.tiles
+
+    @property
+    def pinned(self) -> int | None:
+        """Which of its tiles is pinned; None where none is, or they are others."""
+        return None if self.other_tiles else self._controller.selection.pinned
 
     def epoch(self) -> int:
         """The epoch of the run that is shown.

@@ -27,7 +27,7 @@ Segments = NDArray[np.float64]
 class Marks:
     """One Vectors layer, there while anything is marked; one that a person deletes comes back at the next change.
 
-    While maps are compared nothing is marked: napari would draw the marks in one of the panes alone.
+    While maps lie side by side nothing is marked: napari would draw the marks in one of the panes alone.
     """
 
     def __init__(self, controller: Controller) -> None:
@@ -68,14 +68,14 @@ class Marks:
     def _on_map(self) -> None:
         """Make room for panes, and come back when they are gone."""
         controller = self._owner()
-        if controller is not None and controller.comparison.active != self._held_back:
+        if controller is not None and beside(controller) != self._held_back:
             self.draw()
 
     def _show(self, parts: Sequence[tuple[Segments, str]], name: str) -> None:
         controller, layer = self._owner(), self.layer
         assert controller is not None
         viewer = controller.viewer
-        self._held_back = controller.comparison.active
+        self._held_back = beside(controller)
         if not parts or self._held_back:
             if layer is not None:
                 viewer.layers.remove(layer)
@@ -92,6 +92,11 @@ class Marks:
             layer.data = segments
         layer.edge_color = _rgba(colours)
         layer.name = name
+
+
+def beside(controller: Controller) -> bool:
+    """Whether maps lie side by side."""
+    return controller.comparison.active and not controller.comparison.swiping
 
 
 def around_tiles(slide: RunSlide, tiles: NDArray[np.bool_]) -> Segments:

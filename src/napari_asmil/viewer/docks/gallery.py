@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from napari.utils.notifications import show_error
 from numpy.typing import NDArray
-from qtpy.QtCore import QSize, Qt, QTimer
+from qtpy.QtCore import QSignalBlocker, QSize, Qt, QTimer
 from qtpy.QtGui import QIcon, QPixmap, QShowEvent
 from qtpy.QtWidgets import (
     QComboBox,
@@ -99,6 +99,7 @@ class Gallery(QWidget):
 
     def refresh_soon(self) -> None:
         """Follow the slider once it rests."""
+        self._controller.idle.drop(LOADING)
         if self.isVisible():
             self._rest.start()
 
@@ -109,7 +110,8 @@ class Gallery(QWidget):
         if not self.isVisible():
             return
         changed, view = self.order.currentText() == CHANGED, self._inspected.view
-        self.since.setMaximum(-1 if view is None else view.n_epochs - 1)
+        with QSignalBlocker(self.since):
+            self.since.setMaximum(-1 if view is None else view.n_epochs - 1)
         self.since.setVisible(changed)
         self._form.labelForField(self.since).setVisible(changed)
         self.export_button.setEnabled(view is not None)
@@ -228,7 +230,8 @@ class Gallery(QWidget):
         camera = viewer.scene.camera
         camera.center = tuple(view.slide.tiles.centres[tile].tolist())
         camera.zoom = float(canvas.min()) / ACROSS / view.slide.tiles.size
-        self._controller.selection.pin(tile)
+        if not self._inspected.other_tiles:
+            self._controller.selection.pin(tile)
 
     def export_to(self, path: Path) -> None:
         """Write all tiles in the order of the gallery; a notification says how it ended."""

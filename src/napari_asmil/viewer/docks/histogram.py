@@ -61,6 +61,7 @@ class Distribution(QWidget):
         self._palette = Palette()
         self._sources: list[Source] = []
         self._key: Any = None
+        self._epoch = 0
         self._ends, self._tops = Ends(), {SCORES: 0.0, MAPS: 0.0}
         self.spread: Spread | None = None
         self.interval: tuple[str, Interval] | None = None
@@ -196,6 +197,7 @@ class Distribution(QWidget):
             self._say(str(error).removeprefix(f"{error.path}: "))
             return
         row = self.rows.currentData()
+        self._epoch = epoch
         self.spread = yield from spreading(view.run, view.slide.slide_id, epoch, self._sources, row, known)
         self._ends.widen(self.spread)
         several = self.spread.z is not None and len(self.spread.z) > 1
@@ -226,7 +228,7 @@ class Distribution(QWidget):
 
     def _drawing(self) -> Steps:
         """Count and draw; the selected part is of what is selected now."""
-        spread, chosen = self.spread, self._controller.selection.tiles
+        spread, chosen = self.spread, self._inspected.chosen
         if spread is None:
             return
         of_scores, of_maps = self._ends.bins
@@ -284,7 +286,7 @@ class Distribution(QWidget):
         by = self.filled.currentText().removesuffix(SHOWN) if what == MAPS else ""
         if what == SCORES and self.rows.count() > 1:
             by = f"any of {self.rows.currentText()}"
-        return f"{what}{by and f' ({by})'} {range_words(interval)} at epoch {self._controller.epoch}"
+        return f"{what}{by and f' ({by})'} {range_words(interval)} at epoch {self._epoch}"
 
     def drop_interval(self) -> None:
         """Pick no range; what is selected stays."""
@@ -308,7 +310,7 @@ class Distribution(QWidget):
 
     def _select(self) -> None:
         """Select the tiles of the range, at the epoch that is drawn."""
-        if self.interval is None or self.spread is None:
+        if self.interval is None or self.spread is None or self._inspected.other_tiles:
             return
         what, interval = self.interval
         p = self._p(self.filled.currentIndex())

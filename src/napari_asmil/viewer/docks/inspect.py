@@ -17,6 +17,7 @@ from napari_asmil.viewer.docks.gallery import Gallery
 from napari_asmil.viewer.docks.histogram import Distribution
 from napari_asmil.viewer.docks.pinned import Pinned
 from napari_asmil.viewer.inspected import Inspected
+from napari_asmil.viewer.marks import beside
 from napari_asmil.viewer.picking import Picker, Place
 from napari_asmil.viewer.theme import palette_of
 from napari_asmil.viewer.tile_facts import tile_facts
@@ -124,8 +125,9 @@ class InspectDock(Dock):
             self.lasso.setEnabled(self.inspected.view is not None)
             if self.inspected.view is None:
                 self.lasso.setChecked(False)
-            for part in (self.distribution, self.pinned, self.gallery):
-                part.refresh()
+            self.distribution.refresh()
+            self.pinned.refresh()
+            self.gallery.refresh_soon()
             self._write()
 
     def _on_epoch(self) -> None:
@@ -164,13 +166,13 @@ class InspectDock(Dock):
 
     def _on_click(self, y: float, x: float) -> None:
         tile = None if self.inspected.view is None else self.inspected.tile_at(y, x)
-        if tile is not None:
+        if tile is not None and not self.inspected.other_tiles:
             self.controller.selection.pin(tile)
             self.tabs.setCurrentIndex(1)
 
     def _on_lasso(self, path: list[Place]) -> None:
         view, selection = self.inspected.view, self.controller.selection
-        if view is not None and view.slide.tiles is not None:
+        if view is not None and view.slide.tiles is not None and not self.inspected.other_tiles:
             tiles = inside(view.slide.tiles.centres, np.array(path))
             self.distribution.drop_interval()
             selection.select(tiles, "centre inside the lasso")
@@ -194,7 +196,9 @@ class InspectDock(Dock):
         if view is None:
             self.of.setText("No map is shown.")
             return
-        marks = " Marks are drawn on the single map: leave the comparison to see them." if pane else ""
+        marks = " Marks are drawn on a single map: leave the comparison to see them." if beside(self.controller) else ""
+        if why := self.inspected.other_tiles:
+            marks = f" Nothing can be selected here: {why}."
         self.of.setText(
             f"Of {pane + ', ' if pane else ''}{view.run.name}, {view.slide.slide_id}: {view.source_label}.{marks}"
         )
@@ -213,13 +217,13 @@ class InspectDock(Dock):
         """Say which tiles are selected, and how much attention they hold at the epoch at hand."""
         selection, sought = self.controller.selection, self.distribution.words
         self.clear.setEnabled(selection.tiles is not None or bool(sought))
-        if selection.tiles is None:
+        if selection.tiles is None or self.inspected.chosen is None:
             self.selected.setText(f"No tile has {sought}." if sought else NOTHING)
             return
         count, of = int(selection.tiles.sum()), len(selection.tiles)
         words = f"{count} of {of} tiles" + (f" with {selection.words}" if selection.words else " selected")
         try:
-            held = float(self.inspected.p()[selection.tiles].sum())
+            held = float(self.inspected.p()[self.inspected.chosen].sum())
             when = f" at epoch {self.inspected.epoch()}"
             words += f". They hold {share(held)} of the attention" + ("" if words.endswith(when) else when)
         except InputError:

@@ -80,8 +80,7 @@ class Pinned(QWidget):
         """Show the pinned tile, at the epoch at hand."""
         if not self.isVisible():
             return
-        tile = self._controller.selection.pinned
-        view = self._inspected.view
+        tile, view = self._inspected.pinned, self._inspected.view
         pinned = tile is not None and view is not None
         for part in (self.unpin, self.stack, self.others):
             part.setVisible(pinned)
@@ -103,7 +102,7 @@ class Pinned(QWidget):
 
     def follow(self) -> None:
         """Take up runs and epochs that the trajectory does not have yet."""
-        view, tile = self._inspected.view, self._controller.selection.pinned
+        view, tile = self._inspected.view, self._inspected.pinned
         if not self.isVisible() or view is None or tile is None:
             return
         reasons = {run: why_other_tiles(run, view.slide) for run in self._controller.runs}
