@@ -81,6 +81,11 @@ class Slide:
         return self.levels[0].shape[:2]
 
     @property
+    def stored(self) -> int:
+        """How many levels the file holds itself; those after them are made as they are looked at."""
+        return len(self._opened.levels)
+
+    @property
     def requests(self) -> int:
         """How often pixels of any level were asked for, cached or not."""
         return sum(level.requests for level in self.levels)

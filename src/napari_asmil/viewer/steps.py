@@ -20,12 +20,24 @@ def step_epoch(controller: Controller, by: int) -> None:
 
 
 def step_slide(controller: Controller, by: int) -> None:
-    """Show the run's next slide, or the one before; after the last comes the first."""
-    if controller.current is None:
-        return
-    run, slide_id = controller.current
-    ids = [slide.slide_id for slide in run.slides if slide.tiles is not None]
-    go_to_slide(controller, ids[(ids.index(slide_id) + by) % len(ids)])
+    """Show the next slide in the controller's order, or the one before; after the last comes the first."""
+    if controller.current is not None:
+        run, slide_id = controller.current
+        found = neighbour(run, controller.slide_order, slide_id, by)
+        if found is not None:
+            go_to_slide(controller, found)
+
+
+def neighbour(run: Run, order: tuple[str, ...] | None, slide_id: str | None, by: int) -> str | None:
+    """The slide so many places on from `slide_id`, among those of `order` that have a place in the run.
+
+    From a slide that is not among them it goes to the first, or back to the last. An order that has none of the
+    run's slides is no order; None is the run's own.
+    """
+    placed = {slide.slide_id: None for slide in run.slides if slide.tiles is not None}
+    ids = [one for one in order or () if one in placed] or list(placed)
+    at = ids.index(slide_id) if slide_id in ids else (-1 if by > 0 else 0)
+    return ids[(at + by) % len(ids)] if ids else None
 
 
 def step_run(controller: Controller, by: int) -> None:
