@@ -50,6 +50,11 @@ class Spread(LazyMaps):
         """What was varied, and how many maps that are, in words."""
 
     @property
+    def subject(self) -> str:
+        """Run and attention of these maps, in words."""
+        return f"{self.like.run.name}, {self.like.source_label}"
+
+    @property
     def runs(self) -> tuple[Run, ...]:
         """The run of the map it is about."""
         return self.like.runs
@@ -191,6 +196,12 @@ class OverViews(Spread):
         for view in views[1:]:
             check_same_tiles(views[0].slide, view.slide)
         self.views, self.names = tuple(views), tuple(names)
+
+    @property
+    def subject(self) -> str:
+        """Run and attention of these maps, in words; a run only where all are of it."""
+        runs = {view.run.name for view in self.views}
+        return ", ".join([*(runs if len(runs) == 1 else ()), *dict.fromkeys(view.source_label for view in self.views)])
 
     @property
     def runs(self) -> tuple[Run, ...]:

@@ -149,7 +149,8 @@ class Comparison:
             return
         viewer = self._viewer()
         self._mending.stop()
-        unlink_layers(self.maps)
+        if maps := self.maps:
+            unlink_layers(maps)
         self.cells, gone, self._panes, self._views = (), self._there(), [], []
         if self.border is not None:
             self.border.remove()
@@ -181,7 +182,9 @@ class Comparison:
         unlink_layers(self.maps)
         link_layers(self.maps, (*LINKED, *(("contrast_limits",) if shared else ())))
         for at, layer in enumerate(self.maps):
-            layers.show_colour_bar(layer, at == 0 or (not shared and not self.swiping))
+            layers.show_colour_bar(layer, at == 0 or not shared)
+            if self.swiping and not shared:
+                layer.colorbar.position = "top_left" if at == 0 else "top_right"
         self._limit()
 
     def choose(self, pair: tuple[int, int], difference: Kind | None, *, swiping: bool | None = None) -> None:
@@ -305,18 +308,16 @@ class Comparison:
             layer.visible = False
         above = self._stage.layer("contours")
         at = len(viewer.layers) if above is None else viewer.layers.index(above)
-        self._panes = []
-        for cell in dict.fromkeys(self.pair):
-            layer = layers.make(layers.map_data(self._views[cell]), **looks)
-            layers.entry(layer)["cell"] = cell
-            layer.name = layers.pane_name(cell, layer.name)
-            viewer.layers.insert(at, layer)
-            at += 1
-            self._panes.append([layer])
-        self.border = Border(viewer, *(pane[0] for pane in self._panes))
-        layers.entry(self.border.layer)["cell"] = self.pair[0]
-        self._panes[0].append(self.border.layer)
+        halves = []
+        for cell in self.pair:
+            halves.append(layers.make(layers.map_data(self._views[cell]), **looks))
+            layers.entry(halves[-1])["cell"] = cell
+            halves[-1].name = layers.pane_name(cell, halves[-1].name)
+        self.border = Border(viewer, *halves)
+        self._panes = [[halves[0], self.border.layer], [halves[1]]]
         viewer.layers.append(self.border.layer)
+        for half in reversed(halves):  # A last: what comes in last is what napari's list shows as selected
+            viewer.layers.insert(at, half)
         viewer.canvas.grid.enabled = False
 
     # ---- what is there ------------------------------------------------------------------------

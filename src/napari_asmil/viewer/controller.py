@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_asmil.runs import MapView, Run, Source
     from napari_asmil.slides import Slide
     from napari_asmil.viewer.job import Job
+    from napari_asmil.viewer.uncertainty import Uncertainty
 
 
 class Controller:
@@ -109,6 +110,13 @@ class Controller:
         job = Job()
         job.event.connect(self.on_event)
         return job
+
+    @cached_property
+    def uncertainty(self) -> Uncertainty:
+        """The spread of several maps, shown in place of the map."""
+        from napari_asmil.viewer.uncertainty import Uncertainty
+
+        return Uncertainty(self)
 
     @property
     def viewer(self) -> Any:

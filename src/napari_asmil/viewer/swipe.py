@@ -60,17 +60,24 @@ class Border:
         self._halves = (a, b)
         a.data.left, b.data.left = True, False
         sides = [side for layer in self._halves for side in _sides(layer.data)]
-        tops = [edge for layer in self._halves for edge in _sides(layer.data, axis=0)]
+        ends = [edge for layer in self._halves for edge in _sides(layer.data, axis=0)]
         self.low, self.high = min(sides), max(sides)
         self.x = (self.low + self.high) / 2
-        self.layer = layers.make(_line(min(tops), max(tops), layers.CONTOUR_WIDTH / viewer.scene.camera.zoom))
+        self.layer = layers.make(_line(min(ends), max(ends), layers.CONTOUR_WIDTH / viewer.scene.camera.zoom))
         self._drag = _dragger(WeakMethod(self._follow))
         viewer.mouse_drag_callbacks.append(self._drag)
         self.move(self.x)
 
+    @property
+    def steps(self) -> int:
+        """Over how many tile edges it can be moved."""
+        pixel: int = self._halves[0].data.raster.pixel
+        return max(1, round((self.high - self.low) / pixel))
+
     def move(self, x: float) -> None:
-        """Move the line to an x in world coordinates, as far as there are maps."""
-        self.x = float(np.clip(x, self.low, self.high))
+        """Move the line to the edge of a tile of A next to an x in world coordinates, as far as there are maps."""
+        first, pixel = _sides(self._halves[0].data)[0], self._halves[0].data.raster.pixel
+        self.x = float(np.clip(first + round((x - first) / pixel) * pixel, self.low, self.high))
         viewer = self._viewer()
         for layer in self._halves:
             layer.data.border = self.x

@@ -27,8 +27,6 @@ from napari_asmil.viewer.theme import palette_of
 
 DRAW_MS = 250
 """Curves whose values are still being found are drawn at most this often."""
-PLACES = 1000
-"""Places of the slider that moves the line."""
 MEASURES = {
     "jsd": ("JSD of A and B", "bits", "0: the same map, 1: disjoint ones. Read it with the effective tiles below"),
     "rank": ("Rank correlation of A and B", "Spearman", "1: the same order of tiles, 0: unrelated"),
@@ -81,7 +79,6 @@ class Between(QWidget):
         for name, (title, _, tip) in MEASURES.items():
             self.measure.addItem(title, name)
             self.measure.setItemData(self.measure.count() - 1, tip, Qt.ItemDataRole.ToolTipRole)
-        self.border.setRange(0, PLACES)
         self.numbers.setToolTip("How much A and B agree at the epoch of the slider, and how concentrated both are")
         for label in (self.bar_words, self.numbers):
             label.setWordWrap(True)
@@ -129,13 +126,13 @@ class Between(QWidget):
     def _on_slider(self, value: int) -> None:
         border = self._controller.comparison.border
         if border is not None:
-            border.move(border.low + (border.high - border.low) * value / PLACES)
+            border.move(border.low + (border.high - border.low) * value / border.steps)
 
     def _on_border(self, x: float) -> None:
         border = self._controller.comparison.border
         if border is not None:
             with QSignalBlocker(self.border):
-                self.border.setValue(round((x - border.low) / (border.high - border.low) * PLACES))
+                self.border.setValue(round((x - border.low) / (border.high - border.low) * border.steps))
 
     # ---- what is shown ------------------------------------------------------------------------
 
@@ -159,6 +156,8 @@ class Between(QWidget):
         self._form.setRowVisible(self.border, border is not None)
         if border is not None:
             border.moved.connect(self._on_border, unique=True)
+            with QSignalBlocker(self.border):
+                self.border.setRange(0, border.steps)
             self._on_border(border.x)
         self._write_colours()
         self._follow(comparison.views)

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QPushButton
 from napari_asmil.viewer.docks.base import Dock
 from napari_asmil.viewer.docks.choose import Chooser
 from napari_asmil.viewer.docks.panes import Panes
+from napari_asmil.viewer.docks.spreading import Spreading
 from napari_asmil.viewer.export import Export, ask_and_export, export_shown
 from napari_asmil.viewer.legend import Legend
 
@@ -25,7 +26,7 @@ class ExploreDock(Dock):
         super().__init__(napari_viewer)
         self.chooser = Chooser(self.controller)
         self.legend = Legend()
-        self.panes = Panes(self.controller)
+        self.panes, self.spreading = Panes(self.controller), Spreading(self.controller)
         self.export_button = QPushButton("Export annotated overlay…")
         self.export_button.setToolTip("Write this map with slide, contours, legend and scale bar as PNG")
         self.export_button.clicked.connect(self._ask_and_export)
@@ -33,6 +34,7 @@ class ExploreDock(Dock):
         self.body.addWidget(self.legend)
         self.body.addWidget(self.export_button)
         self.body.addWidget(self.panes)
+        self.body.addWidget(self.spreading)
         self.export: Export | None = None
         self._late = QTimer(self)
         self._late.setSingleShot(True)
@@ -65,6 +67,7 @@ class ExploreDock(Dock):
         controller = self.controller
         if controller.viewer is not None:
             self.panes.write()
+            self.spreading.write_words()
             self.legend.show_map(self._described(), controller.epoch, controller.viewer.theme)
 
     def _described(self) -> Any | None:

@@ -1,0 +1,224 @@
+"""How far the map on the slide depends on epoch, run, row or anchor: a layer in its place while it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+from weakref import ref
+
+from napari.utils.notifications import show_info
+from qtpy.QtCore import QTimer
+
+from napari_asmil.errors import InputError
+from napari_asmil.runs import MapView, Run, Source
+from napari_asmil.runs.contrast import check_same_tiles
+from napari_asmil.runs.spread import OverEpochs, OverRows, OverViews, Spread
+from napari_asmil.viewer import layers
+
+if TYPE_CHECKING:
+    from napari_asmil.viewer.controller import Controller
+
+Over = Literal["epochs", "runs", "rows", "anchor"]
+WAYS: dict[Over, str] = {
+    "epochs": "the last epochs",
+    "runs": "runs",
+    "rows": "rows of the model",
+    "anchor": "model and anchor",
+}
+"""What can be varied, as forms name it."""
+COLORMAP = "magma"
+WINDOW = 5
+
+
+class Uncertainty:
+    """Shows the spread of several maps instead of the map, and follows it from slide to slide.
+
+    Attributes
+    ----------
+    window : int
+        How many epochs make a spread over epochs.
+    chosen : list of Run or None
+        The runs of a spread over runs; None for those that differ from the one shown by their seed alone.
+    """
+
+    def __init__(self, controller: Controller) -> None:
+        self._owner = ref(controller)
+        self._key: Any = None
+        self._before: tuple[bool, list[Any]] | None = None
+        self._soon = QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._on_no_map)
+        self.window = WINDOW
+        self.chosen: list[Run] | None = None
+        controller.map_changed.connect(self._on_map)
+        controller.runs_changed.connect(self._on_runs)
+        controller.viewer.layers.events.removed.connect(self._on_removed)
+
+    @property
+    def layer(self) -> Any | None:
+        """The layer that shows it, or None."""
+        controller = self._controller
+        found = [] if controller.viewer is None else list(controller.viewer.layers)
+        return next((layer for layer in found if layers.entry(layer).get("kind") == layers.SPREAD), None)
+
+    @property
+    def over(self) -> Over | None:
+        """What is varied, None while the map itself is shown."""
+        return None if self.layer is None else self._key[0]
+
+    @property
+    def _controller(self) -> Controller:
+        controller = self._owner()
+        assert controller is not None
+        return controller
+
+    # ---- what can be shown --------------------------------------------------------------------
+
+    def reason(self, over: Over) -> str:
+        """Why the map cannot be varied in this way; empty where it can."""
+        view = self._controller.map
+        if view is None:
+            return "No map is shown."
+        if self._controller.comparison.active:
+            return "Leave the comparison first."
+        if over == "epochs" and view.n_epochs < 2:
+            return "This run has one epoch."
+        if over == "runs" and len(self.candidates()) < 2:
+            return "No other open run has this slide with the same tiles and this attention."
+        try:
+            if over in ("rows", "anchor"):
+                self._make(over, view)
+        except InputError as error:
+            return str(error).removeprefix(f"{error.path}: ")
+        return ""
+
+    def candidates(self) -> list[Run]:
+        """The open runs that have this map of this slide, on the same tiles."""
+        view = self._controller.map
+        return [] if view is None else [run for run in self._controller.runs if _like(run, view) is not None]
+
+    def taken(self) -> list[Run]:
+        """Of the candidates those whose maps a spread over runs is of."""
+        view, runs = self._controller.map, self.candidates()
+        if self.chosen is not None or view is None:
+            return [run for run in runs if run in (self.chosen or [])]
+        return [run for run in runs if _but_seed(run) == _but_seed(view.run)]
+
+    # ---- showing ------------------------------------------------------------------------------
+
+    def show(self, over: Over) -> None:
+        """Show this spread in place of the map.
+
+        Raises
+        ------
+        InputError
+            When there are no two maps to compare.
+        """
+        controller = self._controller
+        if controller.map is None or controller.comparison.active:
+            raise InputError(self.reason(over))
+        spread, key = self._make(over, controller.map), self._wanted(over)
+        viewer, layer, below = controller.viewer, self.layer, controller.map_layer
+        self._key = key
+        if layer is not None:
+            layers.show_view(layer, spread)
+        else:
+            assert below is not None
+            layer = layers.make(layers.map_data(spread, layers.SPREAD), colormap=COLORMAP, opacity=below.opacity)
+            layers.show_colour_bar(layer)
+            self._before, below.visible = (bool(below.visible), list(viewer.layers.selection)), False
+            viewer.layers.insert(viewer.layers.index(below) + 1, layer)
+        controller.limit()
+
+    def hide(self) -> None:
+        """Show the map itself again."""
+        if self.layer is not None:
+            self._controller.viewer.layers.remove(self.layer)
+
+    def _make(self, over: Over, view: MapView) -> Spread:
+        slide_id = view.slide.slide_id
+        if over == "epochs":
+            return OverEpochs(MapView(view.run, slide_id, view.source), self.window)
+        if over == "rows":
+            return OverRows(view)
+        if over == "anchor":
+            both = [MapView(view.run, slide_id), MapView(view.run, slide_id, Source(branch="anchor"))]
+            return OverViews(both, ["model", "anchor"])
+        runs = self.taken()
+        if len(runs) < 2:
+            raise InputError(
+                "No two of the open runs differ by their seed alone." if self.chosen is None else "Choose two runs."
+            )
+        return OverViews([MapView(run, slide_id, view.source) for run in runs], _names(runs))
+
+    def _wanted(self, over: Over) -> tuple[Any, ...]:
+        """What a spread depends on."""
+        view = self._controller.map
+        assert view is not None
+        runs = tuple(self.taken()) if over == "runs" else ()
+        return over, view.run, view.slide.slide_id, view.source, self.window, runs
+
+    # ---- following ----------------------------------------------------------------------------
+
+    def _on_map(self) -> None:
+        controller = self._owner()
+        if controller is None or controller.viewer is None or self.layer is None or controller.comparison.active:
+            return
+        over = cast("Over", self._key[0])
+        if controller.map is None:
+            self._soon.start()  # not now: napari may be about to delete this layer, too
+        elif self._wanted(over) != self._key:
+            try:
+                self.show(over)
+            except InputError as error:
+                self.hide()
+                show_info(f"The uncertainty is no longer shown. {error}")
+
+    def _on_runs(self) -> None:
+        if self.chosen is not None:
+            self.chosen = [run for run in self.chosen if run in self._controller.runs]
+        self._on_map()
+
+    def _on_removed(self, event: Any) -> None:
+        """The map comes back when this layer goes, whoever took it away."""
+        controller = self._owner()
+        if controller is None or layers.entry(event.value).get("kind") != layers.SPREAD:
+            return
+        before, self._before = self._before, None
+        if before is not None and not controller.comparison.active:
+            visible, selected = before
+            if controller.map_layer is not None:
+                controller.map_layer.visible = visible
+            there = controller.viewer.layers
+            if not there.selection:
+                there.selection = {layer for layer in selected if layer in there}
+        controller.limit()
+
+    def _on_no_map(self) -> None:
+        controller = self._owner()
+        if controller is not None and controller.viewer is not None and controller.map is None:
+            self.hide()
+
+
+def _like(run: Run, view: MapView) -> MapView | None:
+    """The same map of another run, where it has that."""
+    try:
+        other = MapView(run, view.slide.slide_id, view.source)
+        check_same_tiles(view.slide, other.slide)
+    except InputError:
+        return None
+    return other
+
+
+def _but_seed(run: Run) -> dict[str, Any]:
+    return {name: value for name, value in run.recipe.items() if name != "seed"}
+
+
+def _names(runs: Sequence[Run]) -> list[str]:
+    """Their names, with the folder where two are called alike."""
+    names = [run.name for run in runs]
+    return [
+        name if names.count(name) == 1 else f"{run.path.parent.name}/{name}"
+        for run, name in zip(runs, names, strict=True)
+    ]
