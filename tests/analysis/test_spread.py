@@ -27,6 +27,7 @@ def test_an_epoch_without_values_has_none_and_warns_of_nothing() -> None:
 
 @pytest.mark.parametrize(("count", "band", "words"), [(3, (0, 2), "least to greatest"), (5, (1, 3), "quartiles")])
 def test_few_values_have_their_ends_as_band_and_more_their_quartiles(count: int, band: tuple, words: str) -> None:
-    middle, low, high = middle_and_band(np.arange(count, dtype=float)[None])
+    values = np.r_[np.arange(count, dtype=float), np.full(7, np.nan)]  # which are none
+    middle, low, high = middle_and_band(values[None])
     assert (low[0], high[0]) == band and middle[0] == (count - 1) / 2
     assert band_words(count) == words

@@ -7,17 +7,18 @@ import pyqtgraph as pg
 import pytest
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QColor, QFontMetrics, QMouseEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QLabel
 
-from napari_asmil.viewer.plots.curves import CurvePanel, Series
+from napari_asmil.viewer.plots.curves import CurvePanel, Series, Threads
 from napari_asmil.viewer.plots.stack import CurveStack
-from napari_asmil.viewer.plots.style import Palette, line_pen
+from napari_asmil.viewer.plots.style import Palette, line_pen, thread_pen
 
 LIGHT = Palette(background="#ebe7e6", text="#1e1e21", grid="#b4b2af", cursor="#1e1e21", dark=False)
 
 
 @pytest.fixture
-def panel(qtbot):
+def panel(qtbot, monkeypatch):
+    monkeypatch.setitem(pg.CONFIG_OPTIONS, "mouseRateLimit", 0)  # which would drop moves as fast as these
     panel = CurvePanel("JSD", "bits", "How much the map moved")
     qtbot.addWidget(panel)
     panel.resize(600, 250)
@@ -28,6 +29,22 @@ def panel(qtbot):
 
 def wave(epochs=21, shift=0.0):
     return np.sin(np.arange(epochs) / 3 + shift) + 2
+
+
+def inked(panel):
+    """The values that lie on the plot, as its axis has them."""
+    return [item.getOriginalDataset()[1] for item in panel.ink.curves]
+
+
+def hover(panel, epoch, value, dy=0):
+    """Move the pointer there, with no button held."""
+    viewport, place = panel.plot.viewport(), spot(panel, epoch, value) + QPoint(0, dy)
+    none = Qt.MouseButton.NoButton
+    event = QMouseEvent(
+        QEvent.Type.MouseMove, QPointF(place), QPointF(viewport.mapToGlobal(place)), none, none, Qt.KeyboardModifier(0)
+    )
+    QApplication.sendEvent(viewport, event)
+    QApplication.processEvents()
 
 
 def spot(panel, epoch, value):
@@ -114,10 +131,25 @@ def test_epochs_have_whole_numbers_only(panel):
 def test_a_logarithmic_axis_draws_the_logarithm_and_leaves_a_gap_at_zero(panel):
     panel.set_series([Series("a", np.array([1.0, 0.0, 0.01]))])
     panel.set_log(True)
-    np.testing.assert_allclose(panel._items[0].getOriginalDataset()[1], [0.0, np.nan, -2.0])
+    np.testing.assert_allclose(inked(panel)[0], [0.0, np.nan, -2.0])
     assert panel.plot.getAxis("left").logMode
+    assert "1 value of 0 or less cannot be on this axis" in panel.words.text() and panel.words.isVisible()
     panel.set_log(False)
-    np.testing.assert_allclose(panel._items[0].getOriginalDataset()[1], [1.0, 0.0, 0.01])
+    np.testing.assert_allclose(inked(panel)[0], [1.0, 0.0, 0.01])
+    assert not panel.words.isVisible()
+
+
+def test_numbers_of_a_logarithmic_axis_do_not_touch(panel):
+    panel.set_series([Series("a", np.geomspace(0.2, 3.0, 30))])
+    panel.set_log(True)
+    QApplication.processEvents()
+    axis, box = panel.plot.getAxis("left"), panel.plot.getViewBox()
+    levels = axis.tickValues(*box.viewRange()[1], box.height())
+    written = [
+        at for step, ticks in levels for at, text in zip(ticks, axis.tickStrings(ticks, 1, step), strict=True) if text
+    ]
+    apart = np.diff(np.sort(written)) * box.height() / np.ptp(box.viewRange()[1])
+    assert len(written) >= 3 and apart.min() > 0.8 * QFontMetrics(axis.font()).height()
 
 
 def test_the_cursor_is_set_without_a_signal_and_tells_the_values_there(panel, qtbot):
@@ -173,8 +205,7 @@ def test_values_of_many_curves_go_on_in_another_line(panel):
     assert panel.values.heightForWidth(200) >= 2 * panel.values.fontMetrics().height()
 
 
-def test_dragging_the_cursor_picks_every_epoch_it_passes(panel, monkeypatch):
-    monkeypatch.setitem(pg.CONFIG_OPTIONS, "mouseRateLimit", 0)  # which would drop moves as fast as these
+def test_dragging_the_cursor_picks_every_epoch_it_passes(panel):
     panel.set_series([Series("a", wave())])
     picked = []
     panel.picked.connect(picked.append)
@@ -219,18 +250,23 @@ def test_scrubbing_draws_no_curve_anew(panel, monkeypatch):
     panel.set_series([Series("a", wave(1000))])
     QApplication.processEvents()
     calls = []
-    monkeypatch.setattr(type(panel._items[0]), "setData", lambda *_, **__: calls.append(1))
-    paths = [panel._items[0].curve.getPath()]
+    monkeypatch.setattr(type(panel.ink.curves[0]), "setData", lambda *_, **__: calls.append(1))
+    paths = [panel.ink.curves[0].curve.getPath()]
     for epoch in range(50):
         panel.set_epoch(epoch)
     assert calls == []
-    assert panel._items[0].curve.getPath() is paths[0]
+    assert panel.ink.curves[0].curve.getPath() is paths[0]
 
 
 def test_no_curves_at_all_is_an_empty_panel(panel):
     panel.set_series([Series("a", wave())])
+    y = wave()
+    panel.set_series([Series("b", y, 1, (y - 1, y + 1))], [Threads(["c"], y[None])])
     panel.set_series([])
-    assert panel.plot.getPlotItem().listDataItems() == []
+    assert panel.ink.curves == panel.ink.threads == panel.ink.bands == []
+    image, ground = panel.plot.grab().toImage(), QColor(Palette().background)
+    place = spot(panel, 0.5, 0)
+    assert all(image.pixelColor(place.x(), at) == ground for at in range(5, 50))
     panel.set_series([Series("a", np.full(4, np.nan))])
 
 
@@ -248,6 +284,174 @@ def test_a_stack_has_one_key_and_one_cursor(qtbot):
         panels[0]._pick(9.2)
     assert picked.args == [9]
     assert [panel.cursor.value() for panel in panels] == [9, 9]
+
+
+# ---- bands and threads ----------------------------------------------------------------------------
+
+
+def slides(lines=6, epochs=21):
+    return np.arange(lines)[:, None] + np.sin(np.arange(epochs) / 3)[None] * 0.3
+
+
+def threads(lines=6, epochs=21, style=0):
+    return Threads(
+        [f"s{i}" for i in range(lines)], slides(lines, epochs), style, [("run", f"s{i}") for i in range(lines)]
+    )
+
+
+def pixel(panel, epoch, value):
+    place = spot(panel, epoch, value)
+    return panel.plot.grab().toImage().pixelColor(place.x(), place.y())
+
+
+def test_threads_are_one_item_with_a_gap_after_each(panel):
+    y = slides(200, 50)
+    y[3, 7] = np.nan
+    panel.set_series([], [Threads([str(i) for i in range(200)], y)])
+    (item,) = panel.ink.threads
+    x, drawn = item.getOriginalDataset()
+    np.testing.assert_array_equal(drawn.reshape(200, 51)[:, :50], y)
+    assert np.isnan(drawn.reshape(200, 51)[:, 50]).all()
+    np.testing.assert_array_equal(x.reshape(200, 51)[:, :50], np.broadcast_to(np.arange(50), (200, 50)))
+
+
+def test_a_band_fills_the_room_between_its_ends_and_leaves_gaps(panel):
+    y, gap = np.ones(21), slice(8, 12)
+    low, high = y - 0.5, y + 0.5
+    low[gap] = np.nan
+    panel.set_series([Series("a", y, 0, (low, high))])
+    ground = QColor(Palette().background)
+    for epoch, value, filled in ((3.5, 1.3, True), (15.5, 0.7, True), (10.0, 1.3, False), (3.5, 1.52, False)):
+        assert (pixel(panel, epoch, value) != ground) is filled, (epoch, value)
+    shown = panel.plot.getViewBox().viewRange()[1]
+    assert shown[0] < 0.5 and shown[1] > 1.5
+
+
+def test_the_axis_holds_all_threads_and_a_logarithmic_one_has_them_in_decades(panel):
+    y = np.array([[1e-3, 1.0, 0.0], [1e-2, 10.0, 1.0]])
+    panel.set_series([Series("m", np.array([0.1, 1.0, 1.0]))], [Threads(["a", "b"], y)])
+    low, high = panel.plot.getViewBox().viewRange()[1]
+    assert low <= 0 and high >= 10
+    panel.set_log(True)
+    low, high = panel.plot.getViewBox().viewRange()[1]
+    assert -3.5 < low <= -3 and 1 <= high < 1.5
+    drawn = panel.ink.threads[0].getOriginalDataset()[1].reshape(2, 4)[:, :3]
+    np.testing.assert_allclose(drawn, [[-3, 0, np.nan], [-2, 1, 0]])
+    assert "1 value of 0 or less" in panel.words.text()
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_the_curve_under_the_pointer_is_lit_and_named(panel, log):
+    y = slides() + 1
+    panel.set_series([Series("median", np.full(21, 3.6))], [Threads([f"s{i}" for i in range(6)], y, 1)])
+    panel.set_log(log)
+    shown = np.log10(y) if log else y
+    hover(panel, 5.6, 0.4 * shown[4, 5] + 0.6 * shown[4, 6])
+    assert panel.name.isVisible()
+    assert "s4" in panel.name.text() and f"{y[4, 6]:.3g} bits" in panel.name.text()
+    np.testing.assert_allclose(panel._lit.getData()[1], shown[4])
+    assert panel._lit.opts["pen"].color() == line_pen(1, Palette()).color()
+    hover(panel, 12, np.log10(3.6) if log else 3.6)
+    assert "median" in panel.name.text()
+
+
+def test_away_from_every_curve_nothing_is_lit(panel):
+    panel.set_series([], [threads(3)])
+    hover(panel, 10, slides(3)[1, 10])
+    assert panel.name.isVisible()
+    hover(panel, 10, slides(3)[1, 10], dy=-20)
+    assert not panel.name.isVisible() and not panel._lit.isVisible()
+    hover(panel, 10, slides(3)[1, 10])
+    QApplication.sendEvent(panel.plot, QEvent(QEvent.Type.Leave))
+    assert not panel.name.isVisible()
+
+
+def test_the_name_beside_the_pointer_lies_inside_the_plot(panel):
+    long = "a slide with a long name (tumour) · a run with a long name, too"
+    panel.resize(290, 250)
+    panel.set_series([], [Threads([long] * 6, slides())])
+    for epoch, line in ((0, 0), (20, 0), (0, 5), (20, 5)):
+        hover(panel, epoch, slides()[line, epoch])
+        inside = panel.plot.mapFromScene(panel.plot.getViewBox().sceneBoundingRect()).boundingRect()
+        assert inside.contains(panel.name.geometry()), (epoch, line)
+        assert panel.name.height() >= panel.name.heightForWidth(panel.name.width())
+
+
+def test_a_steep_curve_is_under_the_pointer_between_its_epochs(panel):
+    y = np.zeros((2, 5))
+    y[0, 2:], y[1] = 10, 3
+    panel.set_series([], [Threads(["steep", "level"], y)])
+    hover(panel, 1.5, 5.0)
+    assert "steep" in panel.name.text()
+
+
+def test_a_click_on_a_thread_picks_what_it_is_of_and_its_epoch(panel, qtbot):
+    panel.set_series([Series("median", slides().mean(axis=0))], [threads()])
+    with qtbot.waitSignals([panel.thread_picked, panel.picked], order="strict") as picked:
+        qtbot.mouseClick(panel.plot.viewport(), Qt.MouseButton.LeftButton, pos=spot(panel, 12, slides()[4, 12]))
+    assert [signal.args for signal in picked.all_signals_and_args] == [(("run", "s4"), 12), (12,)]
+    with qtbot.waitSignal(panel.thread_picked) as again:  # the same epoch, another slide
+        qtbot.mouseClick(panel.plot.viewport(), Qt.MouseButton.LeftButton, pos=spot(panel, 12, slides()[1, 12]))
+    assert again.args == [("run", "s1"), 12]
+
+
+def test_a_click_on_a_thread_of_nothing_or_beside_all_picks_the_epoch_alone(panel, qtbot):
+    panel.set_series([], [Threads(["row 1"], slides(1))])
+    with qtbot.assertNotEmitted(panel.thread_picked), qtbot.waitSignal(panel.picked):
+        qtbot.mouseClick(panel.plot.viewport(), Qt.MouseButton.LeftButton, pos=spot(panel, 12, slides(1)[0, 12]))
+    panel.set_series([], [threads()])
+    between = spot(panel, 3, slides()[2, 3] + 0.5)
+    with qtbot.assertNotEmitted(panel.thread_picked), qtbot.waitSignal(panel.picked):
+        qtbot.mouseClick(panel.plot.viewport(), Qt.MouseButton.LeftButton, pos=between)
+
+
+def test_threads_are_paler_than_their_curve_and_keep_its_hue():
+    for palette in (Palette(), LIGHT):
+        ground = QColor(palette.background)
+        for index in range(6):
+            curve, thread = line_pen(index, palette).color(), thread_pen(index, palette).color()
+
+            def far(colour, ground=ground):
+                return np.abs(np.subtract(colour.getRgb()[:3], ground.getRgb()[:3])).sum()
+
+            assert 0.3 * far(curve) < far(thread) < 0.7 * far(curve)
+
+
+def test_thirty_six_curves_have_looks_of_their_own():
+    looks = {(line_pen(i, LIGHT).color().name(), tuple(line_pen(i, LIGHT).dashPattern())) for i in range(36)}
+    assert len(looks) == 36
+
+
+def test_a_key_shows_what_belongs_to_a_curve_under_it(qtbot):
+    stack = CurveStack([CurvePanel("JSD", "bits")])
+    qtbot.addWidget(stack)
+    stack.resize(280, 300)
+    stack.show()
+    stack.set_names(["a"])
+    stack.set_key([[(0, "abmil (ABMIL)"), (2, "normal"), (3, "tumour")], [(1, "asmil (ASMIL)")]])
+    QApplication.processEvents()
+    assert stack.key.names == ["abmil (ABMIL)", "normal", "tumour", "asmil (ASMIL)"]
+    shown = {w.text(): w.geometry() for w in stack.key.findChildren(QLabel) if w.text() and w.isVisible()}
+    assert set(shown) == set(stack.key.names)
+    assert shown["normal"].top() == shown["tumour"].top() > shown["abmil (ABMIL)"].top()
+    assert shown["asmil (ASMIL)"].top() > shown["normal"].top()
+
+
+def test_many_threads_are_drawn_and_passed_over_within_a_frame_or_two(panel):
+    """A loose guard; 200 slides over 50 epochs must stay smooth."""
+    y = slides(200, 50) + np.random.default_rng(0).normal(0, 1, (200, 50))
+    panel.set_series([], [Threads([str(i) for i in range(200)], y)])
+    QApplication.processEvents()
+    begun = time.process_time()
+    for _ in range(5):
+        panel.set_series([], [Threads([str(i) for i in range(200)], y)])
+        QApplication.processEvents()
+    assert (time.process_time() - begun) / 5 < 0.1
+    begun = time.process_time()
+    for epoch in range(20):
+        panel.set_epoch(epoch)
+        QApplication.processEvents()
+    assert (time.process_time() - begun) / 20 < 0.02
 
 
 def test_a_long_update_stays_within_a_frame(panel):

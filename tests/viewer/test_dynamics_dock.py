@@ -17,8 +17,9 @@ from qtpy.QtWidgets import QApplication
 
 from napari_asmil.runs import EpochRecord, RunWriter, SlideRecord, open_run
 from napari_asmil.viewer.controller import Controller
-from napari_asmil.viewer.docks.dynamics import DRAW_MS, MEDIAN, DynamicsDock
-from napari_asmil.viewer.quantities import JSD, losses, metrics, values, warning
+from napari_asmil.viewer.docks.dynamics import DRAW_MS, DynamicsDock
+from napari_asmil.viewer.quantities import JSD, divergences, losses, metrics, of_run, of_slides, warning
+from napari_asmil.viewer.scopes import EVERY
 from tests.conftest import header, record
 
 RunMaker = Callable[..., Path]
@@ -63,39 +64,40 @@ def shaped(kind: str, tiles: int = 25) -> np.ndarray:
 
 
 def drawn(panel: Any) -> list[np.ndarray]:
-    return [curve.y for curve in panel._series]
+    return [curve.y for curve in panel.series]
 
 
 # ---- the numbers ----------------------------------------------------------------------------------
 
 
-def test_curves_of_a_slide_are_the_numbers_the_run_stored(make_run: RunMaker) -> None:
+def test_numbers_of_slides_are_those_the_run_stored(make_run: RunMaker) -> None:
     run = open_run(make_run())
-    np.testing.assert_array_equal(values(run, JSD, "s1"), run.scalars("jsd")[:, 1])
-    np.testing.assert_array_equal(values(run, losses([run])[0], "s1"), [1 / (e + 1) for e in range(5)])
+    np.testing.assert_array_equal(of_slides(run, JSD, run.slides[1:]), run.scalars("jsd")[:, 1:])
+    np.testing.assert_array_equal(of_run(run, losses([run])[0]), [1 / (e + 1) for e in range(5)])
 
 
-def test_the_median_leaves_out_what_is_not_defined_and_warns_of_nothing(make_run: RunMaker) -> None:
-    run = open_run(make_run(slides=3))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        got = values(run, JSD, None)
-    assert np.isnan(got[0])
-    np.testing.assert_allclose(got[1:], np.median(run.scalars("jsd")[1:], axis=1))
-
-
-def test_a_slide_a_run_has_not_recorded_is_a_gap(make_run: RunMaker) -> None:
+def test_a_slide_a_run_has_not_recorded_has_no_warning(make_run: RunMaker) -> None:
     run = open_run(make_run())
-    assert np.isnan(values(run, JSD, "elsewhere")).all()
     assert warning(run, 1, "elsewhere") == ""
     assert warning(run, 99, "s0") == ""
 
 
-def test_metrics_that_no_run_has_are_not_offered(make_run: RunMaker, tmp_path: Path) -> None:
+def test_what_no_run_has_is_not_offered(make_run: RunMaker) -> None:
     with_truth, anchored = open_run(make_run()), open_run(make_run("b", anchor=True))
-    assert "jsd_anchor" not in {q.name for q in metrics([with_truth])}
-    assert "jsd_anchor" in {q.name for q in metrics([with_truth, anchored])}
+    assert [q.name for q in divergences([with_truth])] == ["jsd", "jsd_last"]
+    assert [q.name for q in divergences([with_truth, anchored])] == ["jsd", "jsd_last", "jsd_anchor"]
     assert [q.name for q in losses([with_truth])] == ["loss_ce"]
+    assert {q.name for q in metrics([with_truth])} == {"tile_auc", "topk_recall", "tumour_mass", "dice"}
+
+
+def test_each_loss_stands_among_the_losses_with_its_unit(tmp_path: Path) -> None:
+    given = ("loss_ce", "loss_own", "loss_as", "loss_entropy", "loss_ensemble", "test_loss", "lr", "test_auc")
+    with RunWriter.create(tmp_path / "a.asmil", header(1, 1, 5, 0, False)) as writer:
+        writer.write(EpochRecord(record(0, 1, 1, 25, False).slides, dict.fromkeys(given, 0.5)))
+    run = open_run(tmp_path / "a.asmil")
+    assert {q.name for q in losses([run])} == set(given) - {"test_auc"}
+    assert {q.unit for q in losses([run]) if q.name != "lr"} == {"nats"}
+    assert "test_auc" in {q.name for q in metrics([run])}
 
 
 @pytest.mark.parametrize(("kind", "word"), [("flat", "FLAT"), ("collapsed", "COLLAPSED"), ("honest", "")])
@@ -131,14 +133,14 @@ def test_several_runs_lie_over_each_other_with_one_key(dock: DynamicsDock, make_
     dock.controller.add_run(make_run("second", label="ASMIL"))
     qtbot.waitUntil(lambda: len(drawn(dock.jsd)) == 2)
     assert dock.stack.key.names == ["first (ABMIL)", "second (ASMIL)"]
-    styles = [[(c.name, c.style) for c in panel._series] for panel in dock.stack.panels if panel._series]
+    styles = [[(c.name, c.style) for c in panel.series] for panel in dock.stack.panels if panel.series]
     assert all(style == [("first", 0), ("second", 1)] for style in styles)
 
 
 def test_the_slider_moves_the_cursor_and_the_cursor_moves_the_slider(dock: DynamicsDock, qtbot: Any) -> None:
     viewer = dock.controller.viewer
     viewer.dims.set_current_step(0, 2)
-    assert [panel.cursor.value() for panel in dock.stack.panels] == [2] * 4
+    assert [panel.cursor.value() for panel in dock.stack.panels] == [2] * 6
     box = dock.jsd.plot.getViewBox()
     QApplication.processEvents()
     place = dock.jsd.plot.mapFromScene(box.mapViewToScene(QPointF(1, np.mean(box.viewRange()[1]))))
@@ -154,19 +156,14 @@ def test_the_cursor_starts_where_the_slider_is(dock: DynamicsDock) -> None:
 
 def test_scrubbing_draws_no_curve(dock: DynamicsDock, monkeypatch: pytest.MonkeyPatch, qtbot: Any) -> None:
     calls: list[int] = []
+    dock.controller.idle.finish()
+    dock.draw()
     for panel in dock.stack.panels:
         monkeypatch.setattr(panel, "set_series", lambda *_: calls.append(1))
     for epoch in (0, 3, 1, 2):
         dock.controller.set_epoch(epoch)
     qtbot.wait(2 * DRAW_MS)
     assert calls == []
-
-
-def test_the_median_over_the_recorded_slides_can_be_read_instead(dock: DynamicsDock) -> None:
-    dock.scope.setCurrentText(MEDIAN)
-    expected = np.median(dock.controller.runs[0].scalars("jsd")[1:], axis=1)
-    np.testing.assert_allclose(drawn(dock.jsd)[0][1:], expected)
-    assert "Median of 2 recorded slides" in dock.about.text()
 
 
 def test_another_slide_under_the_map_is_another_curve(dock: DynamicsDock, qtbot: Any) -> None:
@@ -213,7 +210,7 @@ def test_epochs_that_arrive_are_drawn_together_at_most_ten_times_a_second(
     QApplication.processEvents()
     draws: list[int] = []
     draw = dock.jsd.set_series
-    monkeypatch.setattr(dock.jsd, "set_series", lambda series: (draws.append(len(series[0].y)), draw(series)))
+    monkeypatch.setattr(dock.jsd, "set_series", lambda series, *_: (draws.append(len(series[0].y)), draw(series)))
     with RunWriter.resume(path) as writer:
         for epoch in range(1, 41):
             writer.write(record(epoch, 2, 1, 25, False))
@@ -257,7 +254,7 @@ def test_a_run_that_is_closed_takes_its_curves_away(dock: DynamicsDock, qtbot: A
 
 
 def test_every_control_says_what_it_is_for(dock: DynamicsDock) -> None:
-    controls = [dock.scope, dock.log, *[p.choice for p in (dock.concentration, dock.loss, dock.metric)]]
+    controls = [dock.scope, dock.seeds, dock.save_button, dock.jsd.log, dock.loss.log, *[p.choice for p in dock.panels]]
     assert all(control.toolTip() for control in controls)
     assert all("go to an epoch" in panel.toolTip() for panel in dock.stack.panels)
 

@@ -39,9 +39,13 @@ def quantiles(values: ArrayLike, *shares: float) -> Floats:
 
 
 def middle_and_band(values: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """Median with its band over the last axis: (E, N) to three of (E,), see `band_words`."""
+    """Median with its band over the last axis: (E, N) to three of (E,).
+
+    The band is that of `band_words` for as many as have a value at any epoch.
+    """
     given = np.asarray(values, dtype=np.float64)
-    ends = (0.25, 0.75) if given.shape[1] >= QUARTILES_FROM else (0.0, 1.0)
+    known = int((~np.isnan(given)).any(axis=0).sum())
+    ends = (0.25, 0.75) if known >= QUARTILES_FROM else (0.0, 1.0)
     low, middle, high = quantiles(given, ends[0], 0.5, ends[1])
     return middle, low, high
 

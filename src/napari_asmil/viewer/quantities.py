@@ -2,46 +2,139 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.analysis.dynamics import is_collapsed, is_flat, median_slide
+from napari_asmil.analysis.dynamics import is_collapsed, is_flat
 from napari_asmil.errors import InputError
 from napari_asmil.render.facts import verdict
-from napari_asmil.runs import Run
+from napari_asmil.runs import Run, RunSlide
+from napari_asmil.runs.courses import FAMILY, LAST, OF_SCORES, Courses
 from napari_asmil.runs.schema import probabilities
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number with a value for each epoch: a scalar of each slide, or a curve of the whole run."""
+    """A number with a value for each epoch: of each slide, or of the whole run.
+
+    Attributes
+    ----------
+    noun : str
+        What it is in the middle of a sentence; by default its title.
+    course : str
+        The course (`runs.courses`) it is, where the run does not store it.
+    rows : str
+        The course of each row from which the same number of each row follows; "" where there is none.
+    """
 
     name: str
     title: str
     unit: str
     tip: str = ""
     per_slide: bool = True
+    noun: str = ""
+    course: str = ""
+    rows: str = ""
+
+    @property
+    def called(self) -> str:
+        """What it is in the middle of a sentence."""
+        return self.noun or (self.title if self.title[:2].isupper() else self.title[0].lower() + self.title[1:])
+
+    @property
+    def of_scores(self) -> bool:
+        """Whether it is of the raw scores: of each row, and of a slide the mean over its rows."""
+        return bool(self.course) and FAMILY[self.course] in OF_SCORES
 
 
-JSD = Quantity("jsd", "JSD to the epoch before", "bits", "How much the map moved: 0 not at all, 1 bit altogether")
+JSD = Quantity(
+    "jsd",
+    "JSD to the epoch before",
+    "bits",
+    "How much the map moved: 0 not at all, 1 bit altogether",
+    noun="JSD",
+    rows="row_jsd",
+)
+JSD_LAST = Quantity(
+    LAST, "JSD to the last epoch", "bits", "How far the map is from the one it ends with, as of now", course=LAST
+)
+JSD_ANCHOR = Quantity(
+    "jsd_anchor", "JSD of the map to its anchor", "bits", "How far the model is from the map that pulls it"
+)
 CONCENTRATION = (
     Quantity(
         "effective_share",
         "Effective tiles / M",
         "share",
         "exp(entropy) / M: 1 is a flat map, which moves little because it says nothing",
+        noun="effective share",
+        rows="row_entropy",
     ),
-    Quantity("normalized_entropy", "Normalised entropy", "0 to 1", "Entropy / log M: 1 is flat, near 0 is collapsed"),
     Quantity(
-        "effective_tiles", "Effective tiles", "tiles", "exp(entropy): a uniform map over so many tiles is as wide"
+        "normalized_entropy",
+        "Normalised entropy",
+        "0 to 1",
+        "Entropy / log M: 1 is flat, near 0 is collapsed",
+        noun="normalised entropy",
+        rows="row_entropy",
+    ),
+    Quantity(
+        "effective_tiles",
+        "Effective tiles",
+        "tiles",
+        "exp(entropy): a uniform map over so many tiles is as wide",
+        noun="effective tiles",
+        rows="row_entropy",
+    ),
+    Quantity(
+        "top01_mass",
+        "Attention on the top 0.1 % of tiles",
+        "share",
+        "Mass on the tiles with the most attention, at least one",
+        course="top01_mass",
     ),
     Quantity("top1_mass", "Attention on the top 1 % of tiles", "share", "Mass on the tiles with the most attention"),
+    Quantity(
+        "top10_mass",
+        "Attention on the top 10 % of tiles",
+        "share",
+        "Mass on the tiles with the most attention",
+        course="top10_mass",
+    ),
 )
 """What keeps a JSD honest; one of these always stands under it."""
+SCORES = tuple(
+    Quantity(name, title, unit, tip, course=name, rows=name)
+    for name, title, unit, tip in (
+        ("z_mean", "Mean of the scores z", "z", "Mean over tiles: NSF feels it, softmax does not"),
+        ("z_sd", "Standard deviation of the scores z", "z", "Over tiles: the wider, the sharper the map"),
+        (
+            "z_saturation",
+            "Saturated scores",
+            "share of tiles",
+            "Tiles whose sigmoid(z) is above .99, where NSF gives all nearly the same weight, or below .01, where it"
+            " gives hardly any",
+        ),
+    )
+)
+"""Of raw scores, so only of slides whose scores were recorded."""
+OVERLAP = (
+    Quantity("top2_overlap", "Top 2 % shared with epoch before", "Jaccard", "1: the same tiles on top"),
+    Quantity(
+        "rank_correlation",
+        "Rank correlation to epoch before",
+        "Spearman",
+        "1: the same order of tiles; blind to how much attention each has",
+        course="rank_correlation",
+    ),
+)
+"""How alike the maps of two epochs are, beside their divergence."""
 _LOCALISATION = (
     Quantity("tile_auc", "Tile AUC in the tumour", "0 to 1", "How well attention ranks tumour tiles above the others"),
     Quantity(
@@ -49,16 +142,25 @@ _LOCALISATION = (
     ),
     Quantity("tumour_mass", "Attention inside the tumour", "share", "Mass of the map on annotated tumour"),
     Quantity("dice", "Dice with the tumour", "0 to 1", "Reported only: a flat map can score best"),
-    Quantity("top2_overlap", "Overlap of the top 2 % with the epoch before", "Jaccard", "1: the same tiles on top"),
-    Quantity("jsd_anchor", "JSD of the map to its anchor", "bits", "How far the model is from the map that pulls it"),
 )
+_OF_TRAINING = "Mean over the training bags of the epoch"
 _CURVES = {
-    "loss_ce": ("Cross-entropy", "nats", "Mean over the training bags of the epoch"),
-    "loss_as": ("KL to the anchor", "nats", "Mean over the training bags, before its weight beta"),
-    "lr": ("Learning rate", "", "Mean over the epoch"),
+    "loss_ce": ("Cross-entropy", "nats", _OF_TRAINING),
+    "loss_own": ("The method's own loss", "nats", _OF_TRAINING),
+    "loss_as": ("KL to the anchor", "nats", f"{_OF_TRAINING}, before its weight beta"),
+    "loss_entropy": ("Negative entropy", "nats", f"{_OF_TRAINING}, before its weight"),
+    "loss_ensemble": ("KL to the running mean map", "nats", f"{_OF_TRAINING}, before its weight beta"),
+    "test_loss": ("Test cross-entropy", "nats", "Mean over the test bags"),
+    "val_loss": ("Validation cross-entropy", "nats", "Mean over the validation bags"),
+    "lr": ("Learning rate", "", "Mean over the steps of the epoch"),
 }
 _METRICS = {"auc": "AUC", "macro_f1": "macro F1", "accuracy": "accuracy"}
 _SPLITS = {"test": "Test", "val": "Validation", "train": "Training"}
+
+
+def divergences(runs: Iterable[Run]) -> list[Quantity]:
+    """Return the divergences that any of the runs has."""
+    return [JSD, JSD_LAST, *([JSD_ANCHOR] if any(run.has_anchor for run in runs) else [])]
 
 
 def losses(runs: Iterable[Run]) -> list[Quantity]:
@@ -79,28 +181,33 @@ def metrics(runs: Iterable[Run]) -> list[Quantity]:
 
 def _bag_metric(name: str) -> Quantity:
     split, _, metric = name.partition("_")
+    bags = f"all {_SPLITS[split].lower()} bags" if split in _SPLITS else "whole bags"
     title = f"{_SPLITS[split]} {_METRICS.get(metric, metric)}" if split in _SPLITS else name
-    return Quantity(name, title, "0 to 1" if metric in _METRICS else "", "Of whole bags", per_slide=False)
+    return Quantity(name, title, "0 to 1" if metric in _METRICS else "", f"Over {bags}", per_slide=False)
 
 
-def values(run: Run, quantity: Quantity, slide_id: str | None) -> NDArray[np.float64]:
-    """Values by epoch, float64 (E,), NaN where there are none.
+def of_run(run: Run, quantity: Quantity) -> Floats:
+    """A number of the whole run by epoch, float64 (E,), NaN where there is none."""
+    return run.curves().get(quantity.name, np.full(run.n_epochs, np.nan))
 
-    Parameters
-    ----------
-    run : Run
-    quantity : Quantity
-    slide_id : str or None
-        Of this slide, or the median over all recorded slides; all the same for a curve of the whole run.
-    """
-    nothing = np.full(run.n_epochs, np.nan)
-    if not quantity.per_slide:
-        return run.curves().get(quantity.name, nothing)
-    each = run.scalars(quantity.name)
-    if slide_id is None:
-        return median_slide(each)
-    index = next((s.index for s in run.slides if s.slide_id == slide_id), None)
-    return nothing if index is None else each[:, index]
+
+def of_slides(run: Run, quantity: Quantity, slides: Sequence[RunSlide]) -> Floats:
+    """A number of recorded slides by epoch, float64 (E, S), NaN where there is none or it is not computed yet."""
+    if not quantity.course:
+        return run.scalars(quantity.name)[:, [slide.index for slide in slides]]
+    known = [Courses.of(run).values(quantity.course, slide.slide_id) for slide in slides]
+    of_each = [y.mean(axis=1) for y in known] if quantity.of_scores else known
+    return np.stack(of_each, axis=1) if of_each else np.empty((run.n_epochs, 0))
+
+
+def of_rows(run: Run, quantity: Quantity, slide: RunSlide) -> Floats:
+    """The same number of each row of a slide by epoch, float64 (E, K), NaN as in `of_slides`."""
+    found, tiles = Courses.of(run).values(quantity.rows, slide.slide_id), slide.n_tiles
+    if quantity.name == "normalized_entropy":
+        return found / np.log(tiles) if tiles > 1 else found + 1
+    if quantity.name in ("effective_tiles", "effective_share"):
+        return np.exp(found) / (tiles if quantity.name == "effective_share" else 1)
+    return found
 
 
 def warning(run: Run, epoch: int, slide_id: str | None) -> str:

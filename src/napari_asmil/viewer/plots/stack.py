@@ -13,6 +13,10 @@ from napari_asmil.viewer.plots.style import Palette, line_sample
 SAMPLE = QSize(30, 12)
 
 
+Named = tuple[int, str]
+"""The style of a curve, and what it is."""
+
+
 class Key(QWidget):
     """Which line is which: a piece of each curve and its name."""
 
@@ -22,26 +26,41 @@ class Key(QWidget):
         self._rows.setContentsMargins(0, 0, 0, 0)
         self._rows.setVerticalSpacing(1)
         self._rows.setColumnStretch(1, 1)
-        self.names: list[str] = []
+        self._rows.setColumnStretch(3, 1)
+        self.rows: list[list[Named]] = []
 
-    def show_names(self, names: Sequence[str], palette: Palette) -> None:
-        """Write the key of curves with the styles 0, 1, ... in this order."""
+    @property
+    def names(self) -> list[str]:
+        """All names, row by row."""
+        return [name for row in self.rows for _, name in row]
+
+    def show_rows(self, rows: Sequence[Sequence[Named]], palette: Palette) -> None:
+        """Write the key: each row begins with a curve, and those that belong to it stand under it, two in a line."""
         while (item := self._rows.takeAt(0)) is not None:
+            item.widget().hide()
             item.widget().deleteLater()
-        self.names = list(names)
-        for row, name in enumerate(names):
-            sample, words = QLabel(), QLabel(name)
-            sample.setPixmap(line_sample(row, palette, SAMPLE, self.devicePixelRatioF()))
-            words.setWordWrap(True)
-            words.setToolTip(name)
-            self._rows.addWidget(sample, row, 0)
-            self._rows.addWidget(words, row, 1)
+        self.rows = [list(row) for row in rows]
+        down = 0
+        for (style, name), *members in self.rows:
+            self._add(style, name, palette, down, 0, 3)
+            for at, (style_, name_) in enumerate(members):
+                self._add(style_, name_, palette, down + 1 + at // 2, 2 * (at % 2), 1)
+            down += 1 + -(-len(members) // 2)
+
+    def _add(self, style: int, name: str, palette: Palette, row: int, column: int, wide: int) -> None:
+        sample, words = QLabel(), QLabel(name)
+        sample.setPixmap(line_sample(style, palette, SAMPLE, self.devicePixelRatioF()))
+        words.setWordWrap(True)
+        words.setToolTip(name)
+        self._rows.addWidget(sample, row, column)
+        self._rows.addWidget(words, row, column + 1, 1, wide)
 
 
 class CurveStack(QWidget):
     """Curve panels that share a key, a cursor and their colours; panels themselves are put into `column`."""
 
     picked = Signal(int)
+    thread_picked = Signal(object, int)
 
     def __init__(self, panels: Sequence[CurvePanel]) -> None:
         super().__init__()
@@ -54,11 +73,16 @@ class CurveStack(QWidget):
         for panel in self.panels:
             self.column.addWidget(panel)
             panel.picked.connect(self._on_picked)
+            panel.thread_picked.connect(self.thread_picked)
 
     def set_names(self, names: Sequence[str]) -> None:
         """Say which curve is which, in the order of their styles."""
-        if list(names) != self.key.names:
-            self.key.show_names(names, self._palette)
+        self.set_key([[named] for named in enumerate(names)])
+
+    def set_key(self, rows: Sequence[Sequence[Named]]) -> None:
+        """Say which curve is which, by their styles."""
+        if [list(row) for row in rows] != self.key.rows:
+            self.key.show_rows(rows, self._palette)
 
     def set_epoch(self, epoch: int) -> None:
         """Put every cursor at an epoch, without a signal."""
@@ -68,7 +92,7 @@ class CurveStack(QWidget):
     def set_palette(self, palette: Palette) -> None:
         """Take the colours of a theme."""
         self._palette = palette
-        self.key.show_names(self.key.names, palette)
+        self.key.show_rows(self.key.rows, palette)
         for panel in self.panels:
             panel.set_palette(palette)
 

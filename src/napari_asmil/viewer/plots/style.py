@@ -24,16 +24,47 @@ class Palette:
     dark: bool = True
 
 
-def line_pen(index: int, palette: Palette, width: float = 1.0) -> QPen:
-    """Return the pen of the `index`-th curve: cosmetic, with a colour and a dash of its own."""
+PAPER = Palette(background="#ffffff", text="#000000", grid="#808080", cursor="#000000", dark=False)
+"""Of plots in files."""
+
+_PALE = 0.5
+"""How much of the ground is in the colour of a thread; it is opaque, which is drawn many times faster."""
+_BAND_ALPHA = 55
+"""Of 255: a band lies under threads and over the grid."""
+
+
+def colour_of(index: int, palette: Palette) -> QColor:
+    """Return the colour of the `index`-th curve."""
     colours = _ON_DARK if palette.dark else _ON_LIGHT
-    pen = QPen(QColor(colours[index % len(colours)]))
+    return QColor(colours[index % len(colours)])
+
+
+def line_pen(index: int, palette: Palette, width: float = 1.0) -> QPen:
+    """Return the pen of the `index`-th curve: cosmetic; a colour and a dash that no other of the first 36 has."""
+    pen = QPen(colour_of(index, palette))
     pen.setWidthF(width)
     pen.setCosmetic(True)
-    dash = _DASHES[index % len(_DASHES)]
+    dash = _DASHES[(index + index // len(_DASHES)) % len(_DASHES)]
     if dash:
         pen.setDashPattern(list(dash))
     return pen
+
+
+def thread_pen(index: int, palette: Palette) -> QPen:
+    """Return the pen of thin curves that go with the `index`-th: its colour, paler, one pixel wide."""
+    colour, ground = colour_of(index, palette), QColor(palette.background)
+    mixed = [c * (1 - _PALE) + g * _PALE for c, g in zip(colour.getRgbF()[:3], ground.getRgbF()[:3], strict=True)]
+    pen = QPen(QColor.fromRgbF(*mixed))
+    pen.setWidthF(1)
+    pen.setCosmetic(True)
+    return pen
+
+
+def band_colour(index: int, palette: Palette) -> QColor:
+    """Return the colour of the band around the `index`-th curve."""
+    colour = colour_of(index, palette)
+    colour.setAlpha(_BAND_ALPHA)
+    return colour
 
 
 def line_sample(index: int, palette: Palette, size: QSize, ratio: float = 1.0) -> QPixmap:

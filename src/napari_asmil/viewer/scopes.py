@@ -1,0 +1,254 @@
+"""Which curves are drawn of a quantity: of one slide, of every slide, of each class or row; seeds together or apart.
+
+`scope_words` says what was averaged and in which order. Knows no Qt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_asmil.analysis.spread import middle_and_band
+from napari_asmil.runs import Run, RunSlide
+from napari_asmil.runs.courses import Courses
+from napari_asmil.viewer.plots.lines import Series, Threads
+from napari_asmil.viewer.quantities import Quantity, of_rows, of_run, of_slides
+from napari_asmil.words import counted, listed
+
+SLIDE, EVERY, CLASS, ROWS = "this slide", "every slide", "each class", "each row of this slide"
+SCOPES = (SLIDE, EVERY, CLASS, ROWS)
+MOST_POINTS = 100_000
+"""So many points of thin curves a panel draws within a frame or two; of more, median and band alone."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that are one curve: one run, or the seeds of one recipe."""
+
+    name: str
+    runs: tuple[Run, ...]
+
+    @property
+    def short(self) -> str:
+        """Its name in a sentence."""
+        return self.runs[0].name if len(self.runs) == 1 else self.name
+
+
+@dataclass(frozen=True)
+class Want:
+    """A course that is yet to be computed of these slides of a run."""
+
+    run: Run
+    course: str
+    slide_ids: tuple[str, ...]
+
+    @property
+    def missing(self) -> int:
+        """How many maps are left."""
+        return Courses.of(self.run).missing(self.course, self.slide_ids)
+
+    @property
+    def total(self) -> int:
+        """How many maps there are."""
+        return self.run.n_epochs * len(self.slide_ids)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What a panel draws, how many thin curves were too many, and what is to be computed before it is whole."""
+
+    series: tuple[Series, ...]
+    threads: tuple[Threads, ...]
+    left_out: int
+    wants: tuple[Want, ...]
+
+
+@dataclass
+class _Parts:
+    """Curves of one run: a middle by name ("" or a class), its band, and the thin curves behind it."""
+
+    middles: dict[str, Floats] = field(default_factory=dict)
+    band: tuple[Floats, Floats] | None = None
+    threads: tuple[Sequence[str], Floats, Sequence[Any]] | None = None
+
+
+# ---- runs and seeds -------------------------------------------------------------------------------
+
+
+def group_runs(runs: Iterable[Run], *, seeds: bool) -> list[Group]:
+    """Each run for itself, or the runs that differ in nothing but the seed together."""
+    groups: list[list[Run]] = []
+    for run in runs:
+        kin = next((group for group in groups if seeds and _kin(group[0], run)), None)
+        if kin is None:
+            groups.append([run])
+        else:
+            kin.append(run)
+    return [Group(_name(group), tuple(group)) for group in groups]
+
+
+def _kin(a: Run, b: Run) -> bool:
+    """Whether two runs are of one recipe, but for its seed, on the same bags and splits."""
+    recipes = [{name: value for name, value in run.recipe.items() if name != "seed"} for run in (a, b)]
+    same = all(a.attrs.get(name) == b.attrs.get(name) for name in ("label", "bag_hashes", "labels", "splits"))
+    return same and recipes[0] == recipes[1] and _tiles(a) == _tiles(b)
+
+
+def _tiles(run: Run) -> list[tuple[str, str]]:
+    return [(slide.slide_id, slide.bag_hash) for slide in run.slides]
+
+
+def _name(runs: Sequence[Run]) -> str:
+    if len(runs) == 1:
+        return f"{runs[0].name} ({runs[0].label})"
+    seeds = {run.recipe.get("seed", run.attrs.get("seed")) for run in runs}
+    apart = "" if len(seeds) == len(runs) else f"{counted(len(runs), 'run')} of "
+    return f"{runs[0].label}, {apart}{counted(len(seeds), 'seed')} ({listed((run.name for run in runs), 3)})"
+
+
+def class_names(groups: Sequence[Group]) -> list[str]:
+    """Classes of the recorded slides, in the order of the runs' own."""
+    found: dict[str, None] = {}
+    for run in (run for group in groups for run in group.runs):
+        labels = {slide.label for slide in run.slides}
+        found |= {name: None for at, name in enumerate(run.class_names) if at in labels}
+    return list(found)
+
+
+def key_rows(groups: Sequence[Group], scope: str) -> list[list[tuple[int, str]]]:
+    """The key: a row for each group; with its classes where those are drawn."""
+    classes = class_names(groups) if scope == CLASS else []
+    return [
+        [(at, group.name), *((_style(at, name, groups, classes), name) for name in classes)]
+        for at, group in enumerate(groups)
+    ]
+
+
+def _style(at: int, part: str, groups: Sequence[Group], classes: Sequence[str]) -> int:
+    """A group keeps its look in every panel and scope; its classes have looks of their own."""
+    return at if not part else len(groups) + at * len(classes) + list(classes).index(part)
+
+
+# ---- curves ---------------------------------------------------------------------------------------
+
+
+def draw(quantity: Quantity, scope: str, slide_id: str | None, groups: Sequence[Group]) -> Drawn:
+    """Curves of a quantity.
+
+    Parameters
+    ----------
+    quantity : Quantity
+    scope : str
+        One of `SCOPES`.
+    slide_id : str or None
+        The slide that is looked at.
+    groups : sequence of Group
+    """
+    series: list[Series] = []
+    threads: list[Threads] = []
+    classes = class_names(groups) if scope == CLASS else []
+    for at, group in enumerate(groups):
+        each = [_parts(run, quantity, scope, slide_id) for run in group.runs]
+        names = dict.fromkeys(name for parts in each for name in parts.middles)
+        for name in names:
+            series.append(_curve(group, name, each, _style(at, name, groups, classes)))
+        if len(each) == 1 and each[0].threads is not None:
+            lines, y, keys = each[0].threads
+            threads.append(Threads([f"{line} · {group.short}" for line in lines], y, at, keys))
+    wants = tuple(want for group in groups for want in _wants(group.runs, quantity, scope, slide_id))
+    too_many = sum(each_.y.size for each_ in threads) > MOST_POINTS
+    left_out = sum(len(each_.y) for each_ in threads) if too_many else 0
+    return Drawn(tuple(series), () if too_many else tuple(threads), left_out, wants)
+
+
+def _curve(group: Group, name: str, each: Sequence[_Parts], style: int) -> Series:
+    called = f"{group.short}, {name}" if name else group.short
+    if len(each) == 1:
+        return Series(called, each[0].middles[name], style, None if name else each[0].band)
+    known = [parts.middles[name] for parts in each if name in parts.middles]
+    together = np.full((max(len(y) for y in known), len(known)), np.nan)
+    for column, y in enumerate(known):
+        together[: len(y), column] = y
+    middle, low, high = middle_and_band(together)
+    return Series(called, middle, style, (low, high))
+
+
+def _parts(run: Run, quantity: Quantity, scope: str, slide_id: str | None) -> _Parts:
+    if not quantity.per_slide:
+        return _Parts({"": of_run(run, quantity)})
+    if scope == EVERY:
+        return _of_every(run, quantity)
+    if scope == CLASS:
+        members = {name: of_class(run, quantity, name) for name in run.class_names}
+        return _Parts({name: _middle(run, quantity, slides) for name, slides in members.items() if slides})
+    slide = find(run, slide_id)
+    if slide is None or not usable(run, quantity, scope, slide):
+        return _Parts({"": np.full(run.n_epochs, np.nan)})
+    if by_row(run, quantity, scope):
+        y = of_rows(run, quantity, slide)
+        return _Parts({"": y.mean(axis=1)}, threads=(run.row_names, y.T, ()))
+    return _Parts({"": of_slides(run, quantity, [slide])[:, 0]})
+
+
+def _of_every(run: Run, quantity: Quantity) -> _Parts:
+    slides = slides_of(run, quantity)
+    y = of_slides(run, quantity, slides)
+    middle, low, high = middle_and_band(y)
+    keys = [(run, slide.slide_id) for slide in slides]
+    return _Parts({"": middle}, (low, high), ([_titled(run, slide) for slide in slides], y.T, keys))
+
+
+def _middle(run: Run, quantity: Quantity, slides: Sequence[RunSlide]) -> Floats:
+    return middle_and_band(of_slides(run, quantity, slides))[0]
+
+
+def slides_of(run: Run, quantity: Quantity) -> list[RunSlide]:
+    """The recorded slides that can have it."""
+    return [slide for slide in run.slides if usable(run, quantity, EVERY, slide)]
+
+
+def of_class(run: Run, quantity: Quantity, name: str) -> list[RunSlide]:
+    """Those of a class."""
+    return [slide for slide in slides_of(run, quantity) if slide.label == run.class_names.index(name)]
+
+
+def by_row(run: Run, quantity: Quantity, scope: str) -> bool:
+    """Whether each row has a curve."""
+    return scope == ROWS and bool(quantity.rows) and len(run.row_names) > 1
+
+
+def usable(run: Run, quantity: Quantity, scope: str, slide: RunSlide) -> bool:
+    """Whether a slide has what the quantity is derived from."""
+    return slide.has_scores or not (quantity.of_scores or by_row(run, quantity, scope))
+
+
+def course_of(run: Run, quantity: Quantity, scope: str) -> str:
+    """The course it is derived from, "" where the run stores it."""
+    return quantity.rows if by_row(run, quantity, scope) else quantity.course
+
+
+def find(run: Run, slide_id: str | None) -> RunSlide | None:
+    """The recorded slide of that name, if there is one."""
+    return next((slide for slide in run.slides if slide.slide_id == slide_id), None)
+
+
+def _titled(run: Run, slide: RunSlide) -> str:
+    known = slide.label is not None and 0 <= slide.label < len(run.class_names)
+    return f"{slide.slide_id} ({run.class_names[slide.label]})" if known and slide.label is not None else slide.slide_id
+
+
+def _wants(runs: Iterable[Run], quantity: Quantity, scope: str, slide_id: str | None) -> Iterator[Want]:
+    """What the curves need that the runs do not store."""
+    for run in runs:
+        course = course_of(run, quantity, scope)
+        shown = find(run, slide_id)
+        slides = slides_of(run, quantity) if scope in (EVERY, CLASS) else [] if shown is None else [shown]
+        there = tuple(slide.slide_id for slide in slides if usable(run, quantity, scope, slide))
+        if course and there:
+            yield Want(run, course, there)
