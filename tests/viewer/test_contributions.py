@@ -39,7 +39,8 @@ def test_the_manifest_at_the_top_is_the_one_in_the_package() -> None:
 
 def test_dock_titles_begin_with_a_verb_and_are_found_in_the_layers_menu(manifest: PluginManifest) -> None:
     titles = [widget.display_name for widget in manifest.contributions.widgets]
-    assert titles == ["Open slide and bags", "Train", "Explore attention", "Read dynamics"]
+    to_read = ["Explore attention", "Read dynamics", "Inspect tiles", "Survey the cohort"]
+    assert titles == ["Open slide and bags", "Train", *to_read]
     menus = {name: [item.command for item in items] for name, items in manifest.contributions.menus.items()}
     assert set(menus) == {"napari/layers/visualize", "napari/layers/classify"}
     widgets = {widget.command for widget in manifest.contributions.widgets}
