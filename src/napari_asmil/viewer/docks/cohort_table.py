@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSignalBlocker, Qt, QTimer, Signal
-from qtpy.QtGui import QFont, QKeyEvent, QPixmap, QResizeEvent
+from qtpy.QtGui import QFont, QHideEvent, QKeyEvent, QPixmap, QResizeEvent, QShowEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_asmil.runs.table import SlideNumbers, SlideTable
@@ -271,8 +271,8 @@ class CohortView(QTableView):
         self.setAutoScroll(False)  # it would bring the row into sight at every step of the slider
         self.setCurrentIndex(index)
         self.setAutoScroll(True)
-        if bring:
-            self.scrollTo(index)
+        if bring and row not in self.visible_rows()[1:-1]:
+            self.scrollTo(index, QAbstractItemView.ScrollHint.PositionAtCenter)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Enter opens the row with the cursor; [ and ] step as they do in the window."""
@@ -287,6 +287,16 @@ class CohortView(QTableView):
         """More rows may be in sight."""
         super().resizeEvent(event)
         self._look.start()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Rows are in sight again."""
+        super().showEvent(event)
+        self._look.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """No row is in sight."""
+        super().hideEvent(event)
+        self.thumbnails.stop()
 
     def visible_rows(self) -> range:
         """The rows in sight."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QEvent, QSignalBlocker, QTimer
-from qtpy.QtGui import QHideEvent, QShowEvent
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -183,11 +183,6 @@ class SurveyDock(Dock):
         super().showEvent(event)
         if self._stale:
             self.refresh()
-
-    def hideEvent(self, event: QHideEvent) -> None:
-        """Do nothing that is not in sight; keys keep the order that was last seen."""
-        super().hideEvent(event)
-        self.view.thumbnails.stop()
 
     def event(self, event: QEvent) -> bool:
         """A dock that is closed takes its order from the keys."""
