@@ -226,7 +226,7 @@ class Gallery(QWidget):
             return
         grid, canvas = viewer.canvas.grid, np.array(viewer.canvas.size, dtype=float)
         if grid.enabled:
-            canvas /= grid.actual_shape(len(viewer.layers))
+            canvas /= grid.actual_shape(viewer.layers)
         camera = viewer.scene.camera
         camera.center = tuple(view.slide.tiles.centres[tile].tolist())
         camera.zoom = float(canvas.min()) / ACROSS / view.slide.tiles.size
