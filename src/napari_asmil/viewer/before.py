@@ -41,9 +41,11 @@ class Before:
 
     def restore(self, viewer: Any) -> None:
         """Put it back; layers that were deleted meanwhile stay away."""
-        for layer, visible in zip(self.order, self.visible, strict=True):
+        there = [
+            (layer, visible) for layer, visible in zip(self.order, self.visible, strict=True) if layer in viewer.layers
+        ]
+        for at, (layer, visible) in enumerate(there):
             layer.visible = visible
-        for at, layer in enumerate([layer for layer in self.order if layer in viewer.layers]):
             viewer.layers.move(viewer.layers.index(layer), at)
         viewer.layers.selection = {layer for layer in self.selected if layer in viewer.layers}
         for name, value in self.grid.items():

@@ -214,7 +214,7 @@ class Comparison:
 
     def mend(self) -> None:
         """Draw what a person's deleting has left: without its map a pane goes, without two maps all of them."""
-        if not self.active:
+        if not self.active or self._viewer() is None:
             return
         if len(self.maps) < 2:
             self.leave()

@@ -13,6 +13,7 @@ from napari_asmil.viewer.docks.choose import Chooser
 from napari_asmil.viewer.docks.panes import Panes
 from napari_asmil.viewer.docks.spreading import Spreading
 from napari_asmil.viewer.export import Export, ask_and_export, export_shown
+from napari_asmil.viewer.layers import entry
 from napari_asmil.viewer.legend import Legend
 
 LEGEND_MS = 60
@@ -72,5 +73,6 @@ class ExploreDock(Dock):
 
     def _described(self) -> Any | None:
         """The layer the legend is about: the chosen pane while maps are compared."""
-        panes = self.controller.comparison.maps
-        return panes[max(0, self.panes.list.currentRow())] if panes else self.controller.map_layer
+        panes, row = self.controller.comparison.maps, self.panes.list.currentRow()
+        chosen = next((layer for layer in panes if entry(layer)["cell"] == row), panes[0] if panes else None)
+        return self.controller.map_layer if chosen is None else chosen
