@@ -10,7 +10,17 @@ import numpy as np
 
 from benchmarks.measure import Result, cpu_ms, median, p95
 from napari_asmil.analysis.normalizers import Normalizer
-from napari_asmil.runs import EpochRecord, MapView, Run, RunHeader, RunWriter, SlideHeader, SlideRecord, Source, open_run
+from napari_asmil.runs import (
+    EpochRecord,
+    MapView,
+    Run,
+    RunHeader,
+    RunWriter,
+    SlideHeader,
+    SlideRecord,
+    Source,
+    open_run,
+)
 from napari_asmil.viewer.controller import Controller
 
 ROWS, SIDE, EPOCHS = 64, 316, 24

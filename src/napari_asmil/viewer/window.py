@@ -16,6 +16,7 @@ from napari_asmil.viewer.follow import first_slide
 
 PLUGIN = "napari-asmil"
 EXPLORE, DYNAMICS = "Explore attention", "Read dynamics"
+INSPECT, SURVEY = "Inspect tiles", "Survey the cohort"
 
 
 def show(paths: Sequence[Path]) -> None:
