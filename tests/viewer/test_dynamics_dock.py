@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import warnings
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,6 @@ from napari_asmil.runs import EpochRecord, RunWriter, SlideRecord, open_run
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.dynamics import DRAW_MS, DynamicsDock
 from napari_asmil.viewer.quantities import JSD, divergences, losses, metrics, of_run, of_slides, warning
-from napari_asmil.viewer.scopes import EVERY
 from tests.conftest import header, record
 
 RunMaker = Callable[..., Path]
