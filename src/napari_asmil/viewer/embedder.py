@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QObject, Signal
+from threadpoolctl import threadpool_limits
 
 from napari_asmil.analysis.embedding import Plane, refusal, tsne
 from napari_asmil.errors import InputError
@@ -147,7 +148,8 @@ class Embedder(QObject):
                 vectors = run.bags(range(epoch, epoch + 1))[0]
                 places = refusal(vectors)
                 if not places and self._axes is None:
-                    before = places = tsne(vectors, before)
+                    with threadpool_limits(1, "openmp"):  # with more, the window waits for its turn
+                        before = places = tsne(vectors, before)
                 elif not places and self._axes is not None:
                     plane = self._axes.plane
                     places = "Its axes are still to be made." if plane is None else plane.project(vectors)
