@@ -36,10 +36,20 @@ class Bins:
         given = np.asarray(values, dtype=np.float64).ravel()
         finite = np.isfinite(given)
         given = given if finite.all() else given[finite]
-        at = np.clip((given - self.low) * (self.count / (self.high - self.low)), 0, self.count - 1).astype(np.intp)
-        at -= (given < self.edges[at]) & (at > 0)  # the product is off by a rounding at an edge
-        at += (given >= self.edges[at + 1]) & (at < self.count - 1)
+        scaled = (given - self.low) * (self.count / (self.high - self.low))
+        at = np.clip(scaled, 0, self.count - 1).astype(np.intp)
+        near = np.flatnonzero(np.abs(scaled - np.rint(scaled)) < self._rounding)  # off by a rounding at an edge
+        value, bin_ = given[near], at[near]
+        bin_ -= (value < self.edges[bin_]) & (bin_ > 0)
+        bin_ += (value >= self.edges[bin_ + 1]) & (bin_ < self.count - 1)
+        at[near] = bin_
         return at
+
+    @property
+    def _rounding(self) -> float:
+        """How far from an edge, in bins, a value may be taken to its wrong side."""
+        widths = max(abs(self.low), abs(self.high)) * self.count / (self.high - self.low)
+        return 16 * float(np.finfo(np.float64).eps) * (widths + self.count)
 
     def counts(self, values: ArrayLike) -> NDArray[np.intp]:
         """How many of the values lie in each bin, (count,); what is not a number is in none."""

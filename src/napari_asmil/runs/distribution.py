@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.analysis.display import log10_m_alpha
+from napari_asmil.analysis.dynamics import effective_tiles
 from napari_asmil.analysis.histogram import Bins, extent
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
@@ -39,16 +40,23 @@ class Spread:
         Why there are none.
     maps : dict of Source to float64 (M,)
         Probabilities by each source; one that is lost or no numbers is left out.
+    logs : dict of Source to float64 (M,)
+        log10 M·α of these, as the display transform.
+    effective : dict of Source to float
+        Effective tiles of these.
     """
 
     z: NDArray[np.float32] | None = None
     why: str = ""
     maps: dict[Source, NDArray[np.float64]] = field(default_factory=dict)
+    logs: dict[Source, NDArray[np.float64]] = field(default_factory=dict)
+    effective: dict[Source, float] = field(default_factory=dict)
 
     def take(self, source: Source, p: NDArray[np.float64]) -> None:
         """Take a map that is of numbers."""
         if np.isfinite(p).all():
-            self.maps[source] = p
+            self.maps[source], self.logs[source] = p, log10_m_alpha(p)
+            self.effective[source] = float(effective_tiles(p))
 
 
 def laid_beside(view: MapView, row: str = MEAN) -> list[Source]:
@@ -132,8 +140,8 @@ class Ends:
         """Let the axes reach all values of an epoch, and log10 M·α half a decade on both sides of uniform."""
         if spread.z is not None and (found := extent(spread.z)) is not None:
             self.z = _union(self.z, found)
-        for p in spread.maps.values():
-            low, high = log10_m_alpha(p)[[p.argmin(), p.argmax()]]
+        for logs in spread.logs.values():
+            low, high = float(logs.min()), float(logs.max())
             ends = math.floor(low / DECADE) * DECADE, math.ceil(high / DECADE) * DECADE
             self.maps = _union(_union(self.maps, ends), (-0.5, 0.5))
 

@@ -14,10 +14,10 @@ from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_asmil.analysis import dynamics
-from napari_asmil.analysis.display import log10_m_alpha, m_alpha
+from napari_asmil.analysis.display import m_alpha
 from napari_asmil.analysis.histogram import Bins, Interval
 from napari_asmil.errors import InputError
-from napari_asmil.render.facts import concentration, verdict
+from napari_asmil.render.facts import share, verdict
 from napari_asmil.runs import MapView, Source, sources
 from napari_asmil.runs.distribution import Ends, Spread, laid_beside, locking, spreading
 from napari_asmil.runs.view import MEAN
@@ -239,8 +239,7 @@ class Distribution(QWidget):
                 part += 0 if chosen is None else of_scores.counts(row[chosen])
                 yield
             self._show(SCORES, of_scores, [Bars(counts)], None if chosen is None else part, spread.z.size)
-        logs = {source: log10_m_alpha(p) for source, p in spread.maps.items()}
-        at = self.filled.currentIndex()
+        logs, at = spread.logs, self.filled.currentIndex()
         own = logs.get(self._sources[at])
         if of_maps is not None:
             bars = [Bars(of_maps.counts(logs[s]), i, i == at) for i, s in enumerate(self._sources) if s in logs]
@@ -257,16 +256,18 @@ class Distribution(QWidget):
 
     def _write_key(self) -> None:
         """Write which line is which, with the effective tiles of each, and a warning of the filled one."""
+        said = ""
         for index, labels in enumerate(self._lines):
-            p = self._p(index)
+            p, words = self._p(index), ""
             for label in labels:
                 label.setVisible(p is not None)
-            if p is not None:
+            if p is not None and self.spread is not None:
                 labels[0].setPixmap(line_sample(index, self._palette, SAMPLE, self.devicePixelRatioF()))
-                labels[1].setText(f"{escape(self.filled.itemText(index))}: {_key_words(p)}")
-        p = self._p(self.filled.currentIndex())
-        said = "" if p is None else verdict(p)
-        self.warning.setText(f"⚠ {said}")
+                words = _key_words(self.spread.effective[self._sources[index]], len(p))
+                labels[1].setText(f"{escape(self.filled.itemText(index))}: {words}")
+            if index == self.filled.currentIndex():
+                said = verdict(p) if p is not None and WARNING in words else ""
+        self.warning.setText(f"{WARNING} {said}")
         self.warning.setVisible(bool(said))
 
     def _p(self, index: int) -> NDArray[np.float64] | None:
@@ -343,7 +344,7 @@ class Distribution(QWidget):
         self._do(self._drawing())
 
 
-SHOWN = " (shown)"
+SHOWN, WARNING = " (shown)", "⚠"
 
 
 def _name(view: MapView, source: Source) -> str:
@@ -352,10 +353,14 @@ def _name(view: MapView, source: Source) -> str:
     return label + SHOWN if source == view.source else label
 
 
-def _key_words(p: NDArray[np.float64]) -> str:
-    """Effective tiles of a map, and a word where it is flat or collapsed."""
-    word = dynamics.verdict(p)
-    return f"effective tiles {concentration(p)}" + (f" ⚠ {word}" if word else "")
+def _key_words(effective: float, count: int) -> str:
+    """Effective tiles of a map of so many, and a word where it is flat or collapsed."""
+    words = f"effective tiles {effective:.4g} of {count} ({share(effective / count)})"
+    if dynamics.is_flat(effective / count, count):
+        return f"{words} {WARNING} flat"
+    if dynamics.is_collapsed(math.log(effective) / math.log(max(count, 2)), count):
+        return f"{words} {WARNING} collapsed"
+    return words
 
 
 def range_words(interval: Interval) -> str:
