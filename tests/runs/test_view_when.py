@@ -48,7 +48,9 @@ def test_limits_and_values_are_by_epochs_of_the_run_whatever_the_step(make_run: 
 def test_words_say_the_epoch(make_run: RunMaker) -> None:
     run = open_run(make_run())
     assert "1 epoch earlier" in MapView(run, "s0", when=When(1)).label
-    assert MapView(run, "s0", when=When(fixed=0)).name.endswith("always epoch 0")
+    assert MapView(run, "s0", when=When(fixed=0)).label.count("always epoch 0") == 1
+    assert MapView(run, "s0", when=When(fixed=0)).name == "run · t=0 · softmax T=1"
+    assert MapView(run, "s0", when=When(3)).name == "run · t−3 · softmax T=1"
     assert When().label == ""
 
 

@@ -187,7 +187,10 @@ def test_a_pane_shows_an_earlier_epoch_and_says_so(controller: Controller) -> No
     now, earlier, fixed = controller.comparison.maps
     controller.set_epoch(4)
     assert [corner_value(layer, 4) for layer in (now, earlier, fixed)] == [view.values(e)[0] for e in (4, 2, 1)]
-    assert earlier.name.endswith("2 epochs earlier") and fixed.name.endswith("always epoch 1")
+    assert [layer.name for layer in (earlier, fixed)] == [
+        "2 first · t−2 · softmax T=1",
+        "3 first · t=1 · softmax T=1",
+    ]
     controller.set_epoch(1)
     assert np.isnan(corner_value(earlier, 1))
     assert map_facts(earlier, 1)["verdict"] == "There is no map 2 epochs earlier at epoch 1."

@@ -18,6 +18,8 @@ from napari_asmil.runs.view import MapView, Source
 from napari_asmil.words import counted, listed
 
 QUANTITY, UNIT = "standard deviation of M·α", "× uniform"
+AROUND = 4
+"""Maps that are kept beside those of a window: the windows next to it are asked for before long."""
 LEAST_REACH = 0.01
 """Colours reach at least so far: maps that differ by rounding alone show no pattern."""
 
@@ -174,7 +176,7 @@ class OverEpochs(Spread):
         """One of the maps; the next window shares all but one of them."""
         if epoch not in self._maps:
             self._maps[epoch] = self.like.probabilities(epoch)
-            if len(self._maps) > self.window:
+            if len(self._maps) > self.window + AROUND:
                 self._maps.popitem(last=False)
         self._maps.move_to_end(epoch)
         return self._maps[epoch]

@@ -91,6 +91,13 @@ class When:
             return f"always epoch {self.fixed}"
         return f"{counted(self.earlier, 'epoch')} earlier" if self.earlier else ""
 
+    @property
+    def short(self) -> str:
+        """As `label`, for where there is little room: t is the slider's epoch."""
+        if self.fixed is not None:
+            return f"t={self.fixed}"
+        return f"t−{self.earlier}" if self.earlier else ""
+
 
 NOW = When()
 
@@ -273,7 +280,7 @@ class MapView(LazyMaps):
     @property
     def name(self) -> str:
         """Run and normaliser, and the epoch where that is not the slider's."""
-        return " · ".join(filter(None, [self.run.name, self.source_label.split(",")[0], self.when.label]))
+        return " · ".join(filter(None, [self.run.name, self.when.short, self.source_label.split(",")[0]]))
 
     @property
     def label(self) -> str:
