@@ -196,7 +196,8 @@ def test_all_of_the_epochs_axis_lies_inside_the_plot(panel):
     inside = panel.plot.sceneBoundingRect() if hasattr(panel.plot, "sceneBoundingRect") else panel.plot.sceneRect()
     last = axis.mapToScene(QPointF(panel.plot.getViewBox().width(), 0)).x()
     assert last + QFontMetrics(axis.font()).horizontalAdvance("12") / 2 <= inside.right()
-    assert axis.label.sceneBoundingRect().bottom() - 4 <= inside.bottom()
+    assert axis.label.sceneBoundingRect().bottom() - axis.label.document().documentMargin() <= inside.bottom()
+    assert axis.label.sceneBoundingRect().bottom() - 4 <= axis.sceneBoundingRect().bottom()
 
 
 def test_values_of_many_curves_go_on_in_another_line(panel):

@@ -20,10 +20,10 @@ AXIS_WIDTH = 62
 FEW_TICKS = 4
 DIGIT_WIDTH, TICK_GAP = 8, 8
 """Of the numbers under an axis, in px."""
-BELOW = 40
+BELOW = 36
 """Height of the epochs' axis in px, for its numbers and its name."""
-MARGIN = 12
-"""Right of a plot in px, where the last epoch's number reaches out."""
+ABOVE, MARGIN = 6, 12
+"""Over a plot and right of it in px, where half of the uppermost and of the last number reach out."""
 HEIGHT = 128
 """Of a plot in px: JSD and concentration must be in sight together."""
 DOTS, THICK = 20, 60
@@ -43,6 +43,13 @@ class EpochAxis(pg.AxisItem):
         apart = (DIGIT_WIDTH * digits + TICK_GAP) * (maxVal - minVal) / max(size, 1.0)
         steps = (float(lead * 10**power) for power in range(9) for lead in (1, 2, 5))
         return [(next(step for step in steps if step >= apart), 0.0)]
+
+    def resizeEvent(self, event: Any = None) -> None:
+        """Keep all of the name inside, which pyqtgraph pushes over the edge."""
+        super().resizeEvent(event)
+        self.label.setY(
+            self.size().height() - self.label.boundingRect().height() + self.label.document().documentMargin()
+        )
 
 
 class ValueAxis(pg.AxisItem):
@@ -88,7 +95,7 @@ def prepare(plot: Any) -> None:
     plot.getAxis("left").setWidth(AXIS_WIDTH)
     plot.getAxis("bottom").setStyle(hideOverlappingLabels=False)
     plot.getAxis("bottom").setHeight(BELOW)
-    plot.layout.setContentsMargins(1, 1, MARGIN, 1)
+    plot.layout.setContentsMargins(1, ABOVE, MARGIN, 1)
 
 
 def dress(plot: Any, palette: Palette) -> None:
