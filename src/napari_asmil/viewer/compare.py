@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from napari.experimental import link_layers, unlink_layers
-from qtpy.QtCore import QTimer
 
 from napari_asmil.errors import InputError
 from napari_asmil.runs import MapView
@@ -20,6 +19,7 @@ from napari_asmil.viewer.swipe import Border, HalfMap
 
 if TYPE_CHECKING:
     from napari_asmil.runs import LazyMaps, Run, Source
+    from napari_asmil.viewer.idle import Idle
     from napari_asmil.viewer.stage import Stage
 
 MAX_CELLS = 6
@@ -29,6 +29,8 @@ SPACING = 4
 """Screen px between panes."""
 DIVERGING = "BrBG"
 """Colours of a difference, which a stained slide has not: brown below, teal above, white where both are alike."""
+
+MENDING = "mending panes"
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ class Comparison:
         The same colour limits for all maps, so that one colour is one number.
     """
 
-    def __init__(self, viewer: Any, stage: Stage, limit: Callable[[], None]) -> None:
+    def __init__(self, viewer: Any, stage: Stage, idle: Idle, limit: Callable[[], None]) -> None:
         self._viewer: Callable[[], Any] = ref(viewer)
-        self._stage = stage
+        self._stage, self._idle = stage, idle
         self._limit = limit
         self._panes: list[list[Any]] = []
         self._views: list[MapView] = []
@@ -89,10 +91,6 @@ class Comparison:
         self.difference: Kind | None = None
         self.swiping, self.shared = False, True
         self.border: Border | None = None
-        self._mending = QTimer()
-        self._mending.setSingleShot(True)
-        self._mending.setInterval(0)
-        self._mending.timeout.connect(self.mend)
         viewer.layers.events.removed.connect(self._on_removed)
 
     @property
@@ -148,7 +146,7 @@ class Comparison:
         if self._before is None:
             return
         viewer = self._viewer()
-        self._mending.stop()
+        self._idle.drop(MENDING)
         if maps := self.maps:
             unlink_layers(maps)
         self.cells, gone, self._panes, self._views = (), self._there(), [], []
@@ -233,6 +231,10 @@ class Comparison:
             self.difference = None
         self._arrange()
         self.share(self.shared)
+
+    def _mending(self) -> Iterator[None]:
+        self.mend()
+        yield
 
     # ---- side by side -------------------------------------------------------------------------
 
@@ -336,7 +338,7 @@ class Comparison:
 
     def _on_removed(self, event: Any) -> None:
         if any(event.value is layer for pane in self._panes for layer in pane):
-            self._mending.start()
+            self._idle.do(MENDING, self._mending())  # not now: napari may be about to delete more
 
 
 def _is_map(layer: Any) -> bool:

@@ -88,7 +88,7 @@ class Controller:
         self.follower = Follower(self)
         viewer.dims.events.current_step.connect(self._on_step)
         self.stage = Stage(viewer)
-        self.comparison = Comparison(viewer, self.stage, self.limit)
+        self.comparison = Comparison(viewer, self.stage, self.idle, self.limit)
         self.stage.changed.connect(self._on_stage)
         self.marks = Marks(self)
         self.ahead, self.flip = Ahead(self), Flip(self)

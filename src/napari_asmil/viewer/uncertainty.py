@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 from weakref import ref
 
 from napari.utils.notifications import show_info
-from qtpy.QtCore import QTimer
 
 from napari_asmil.errors import InputError
 from napari_asmil.runs import MapView, Run, Source
@@ -45,10 +44,6 @@ class Uncertainty:
         self._owner = ref(controller)
         self._key: Any = None
         self._before: tuple[bool, list[Any]] | None = None
-        self._soon = QTimer()
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(0)
-        self._soon.timeout.connect(self._on_no_map)
         self.window = WINDOW
         self.chosen: list[Run] | None = None
         controller.map_changed.connect(self._on_map)
@@ -167,7 +162,7 @@ class Uncertainty:
             return
         over = cast("Over", self._key[0])
         if controller.map is None:
-            self._soon.start()  # not now: napari may be about to delete this layer, too
+            controller.idle.do("no map", self._going())  # not now: napari may be about to delete this layer, too
         elif self._wanted(over) != self._key:
             try:
                 self.show(over)
@@ -195,10 +190,11 @@ class Uncertainty:
                 there.selection = {layer for layer in selected if layer in there}
         controller.limit()
 
-    def _on_no_map(self) -> None:
+    def _going(self) -> Iterator[None]:
         controller = self._owner()
         if controller is not None and controller.viewer is not None and controller.map is None:
             self.hide()
+        yield
 
 
 def _like(run: Run, view: MapView) -> MapView | None:
