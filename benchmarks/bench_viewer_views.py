@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, cycle
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +22,12 @@ from napari_asmil.runs import (
     open_run,
 )
 from napari_asmil.viewer.controller import Controller
+from napari_asmil.viewer.window import PLUGIN, SURVEY
 
 ROWS, SIDE, EPOCHS = 64, 316, 24
 NORMALIZERS = (Normalizer(), Normalizer("nsf", offset=-1.0), Normalizer("entmax"))
 STREAMED, SLIDES = 30, 50
+TABLED, EPOCHS_TABLED = 2000, 50
 
 
 def run() -> Iterator[Result]:
@@ -34,6 +36,7 @@ def run() -> Iterator[Result]:
         for normalizer in NORMALIZERS:
             yield from _derived(opened, normalizer)
         yield from _streamed(Path(folder))
+        yield from _tabled(Path(folder))
 
 
 def _derived(opened: Run, normalizer: Normalizer) -> Iterator[Result]:
@@ -92,6 +95,40 @@ def _streamed(folder: Path) -> Iterator[Result]:
     assert controller.epoch == STREAMED
     viewer.close()
     yield Result("viewer_views", f"T3 an epoch of {SLIDES} slides comes in, p95", p95(took), "ms CPU", 40)
+
+
+def _tabled(folder: Path) -> Iterator[Result]:
+    """A table of 2000 slides follows the slider, sorted by a number that changes, repaint included."""
+    import napari
+    from qtpy.QtCore import Qt
+    from qtpy.QtWidgets import QApplication
+
+    slides = tuple(SlideHeader(f"s{i}", 30, label=i % 2, split="test", watched=False) for i in range(TABLED - 1))
+    slides = (SlideHeader("shown", 30, xy=corners(30), tile_size=256.0, watched=False), *slides)
+    header = RunHeader("abmil", "ABMIL", {}, ("a", "b"), ("row",), slides, EPOCHS_TABLED - 1, 3)
+    with RunWriter.create(folder / "many.asmil", header) as writer:
+        for epoch in range(EPOCHS_TABLED):
+            writer.write(epoch_of(slides, epoch))
+    viewer = napari.Viewer(show_welcome_screen=False)
+    controller = Controller.of(viewer)
+    controller.show_map(controller.add_run(folder / "many.asmil"), "shown")
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, SURVEY)
+    QApplication.processEvents()
+    places = cycle(np.random.default_rng(0).permutation(EPOCHS_TABLED).tolist())
+
+    def step() -> None:
+        controller.set_epoch(next(places))
+        dock.view.viewport().repaint()
+
+    model = dock.view.cohort
+    headings = [model.headerData(i, Qt.Orientation.Horizontal) for i in range(model.columnCount())]
+    for how, heading in (("unsorted", None), ("sorted by JSD", next(name for name in headings if "JSD" in str(name)))):
+        if heading is not None:
+            dock.view.sortByColumn(headings.index(heading), Qt.SortOrder.DescendingOrder)
+        took = p95(cpu_ms(step, repeats=EPOCHS_TABLED)[0])
+        case = f"a step with a table of {TABLED} slides, {how}, p95"
+        yield Result("viewer_views", case, took, "ms CPU", 30)
+    viewer.close()
 
 
 def epoch_of(slides: tuple[SlideHeader, ...], epoch: int) -> EpochRecord:

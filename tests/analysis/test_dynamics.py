@@ -49,6 +49,12 @@ def test_jsd_of_a_hundred_thousand_tiles_is_right_to_a_billionth() -> None:
         assert float(dynamics.jsd(p, q)) == pytest.approx(float(h[2] - (h[0] + h[1]) / 2), abs=1e-9)
 
 
+def test_jsd_of_a_map_that_is_no_number_is_no_number() -> None:
+    even, lost = np.full((2, 4), 0.25), np.array([[0.25] * 4, [np.nan] * 4])
+    np.testing.assert_array_equal(dynamics.jsd(even, lost), [0.0, np.nan])
+    np.testing.assert_array_equal(dynamics.jsd(lost, lost), [0.0, np.nan])
+
+
 def test_jsd_of_different_tile_sets_is_refused() -> None:
     with pytest.raises(ValueError, match=r"one tile set.*3 and 2"):
         dynamics.jsd([1, 0, 0], [1, 0])
@@ -99,10 +105,3 @@ def test_the_top_tiles_are_those_a_stable_sort_puts_first(rng: np.random.Generat
 def test_jsd_is_finite_down_to_the_least_number_there_is() -> None:
     least = np.nextafter(0, 1)
     assert dynamics.jsd([1.0, least], [1.0, 0.0]) == pytest.approx(0, abs=1e-300)
-
-
-def test_the_median_slide_leaves_out_those_without_a_value() -> None:
-    nan = np.nan
-    values = [[nan, nan, nan], [3, nan, nan], [1, 5, nan], [9, 1, 2]]
-    np.testing.assert_array_equal(dynamics.median_slide(values), [nan, 3, 3, 2])
-    assert dynamics.median_slide(np.empty((0, 4))).shape == (0,)

@@ -39,7 +39,7 @@ def effective_tiles(p: ArrayLike) -> NDArray[np.float64]:
 
 
 def jsd(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
-    """Jensen-Shannon divergence in bits, from 0 (identical) to 1 (disjoint), never negative.
+    """Jensen-Shannon divergence in bits, from 0 (identical) to 1 (disjoint), never negative; NaN of maps with NaN.
 
     Raises
     ------
@@ -52,7 +52,8 @@ def jsd(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
     both = a + b  # not halved: half of the least number there is would be 0
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(a > 0, a * np.log(2 * a / both), 0.0) + np.where(b > 0, b * np.log(2 * b / both), 0.0)
-    return np.asarray(np.maximum(terms.sum(axis=-1) / (2 * np.log(2)), 0.0))
+    total = np.where(np.isnan(both).any(axis=-1), np.nan, terms.sum(axis=-1))  # a NaN is not above 0, so is no term
+    return np.asarray(np.maximum(total / (2 * np.log(2)), 0.0))
 
 
 def top_mass(p: ArrayLike, share: float = 0.01) -> NDArray[np.float64]:
@@ -84,15 +85,6 @@ def rank_correlation(p: ArrayLike, q: ArrayLike) -> float:
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return float("nan")
     return float(np.corrcoef(a, b)[0, 1])
-
-
-def median_slide(values: ArrayLike) -> NDArray[np.float64]:
-    """Median over the slides that have a value: (E, S), NaN where there is none, to (E,)."""
-    given = np.asarray(values, dtype=np.float64)
-    median = np.full(len(given), np.nan)
-    known = ~np.isnan(given).all(axis=1)
-    median[known] = np.nanmedian(given[known], axis=1)
-    return median
 
 
 def is_flat(effective_share: ArrayLike, tiles: ArrayLike) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from inspect import GEN_CLOSED, getgeneratorstate
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -31,7 +32,7 @@ class Filling:
             self.stop(panel)
             return
         before, work = self._working.get(panel, ((), None))
-        if work is None or work.gi_frame is None or before != wants:  # a frame is gone when its work has ended
+        if work is None or getgeneratorstate(work) == GEN_CLOSED or before != wants:
             work = _compute(self._dock, panel, left)
             self._idle.do(_key(panel), work)
             self._working[panel] = wants, work
