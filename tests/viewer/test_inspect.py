@@ -67,8 +67,10 @@ def by(name: str, epoch: int) -> np.ndarray:
 
 def pick(panel: Any, low: float, high: float) -> None:
     """Drag in a histogram from one value on its axis to another."""
-    QApplication.processEvents()
-    box = panel.plot.getViewBox()
+    box, laid_out = panel.plot.getViewBox(), None
+    while laid_out != box.sceneBoundingRect():
+        laid_out = box.sceneBoundingRect()
+        QApplication.processEvents()
     middle = float(np.mean(box.viewRange()[1]))
     drag(panel.plot.viewport(), [panel.plot.mapFromScene(box.mapViewToScene(QPointF(x, middle))) for x in (low, high)])
 
@@ -260,6 +262,8 @@ def test_a_range_that_no_tile_is_in_says_so_and_comes_back(dock: InspectDock, qt
     assert dock.selected.text().startswith("No tile has M·α (softmax T=100")
     dock.controller.show_map(dock.controller.runs[0], "s0", Source())
     assert selected(dock) != [] and dock.distribution.words == words
+    _, interval = dock.distribution.interval
+    np.testing.assert_allclose(dock.distribution.maps.range, np.log10([interval.low, interval.high]), atol=0.005)
 
 
 def test_tiles_that_others_select_are_the_second_colour(dock: InspectDock, qtbot: Any) -> None:

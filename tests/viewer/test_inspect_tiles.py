@@ -142,6 +142,32 @@ def test_its_course_is_drawn_for_every_run_with_the_same_tiles(dock: InspectDock
     np.testing.assert_allclose(drawn(dock)[0][5], m_alpha(runs[0], 5)[7])  # as each run stored it, as is said
 
 
+def test_scrubbing_draws_no_course(dock: InspectDock, monkeypatch: pytest.MonkeyPatch) -> None:
+    dock.controller.selection.pin(7)
+    dock.controller.idle.finish()
+    calls: list[int] = []
+    monkeypatch.setattr(dock.pinned.panel, "set_series", lambda *_: calls.append(1))
+    for epoch in (0, 3, 1):
+        dock.controller.set_epoch(epoch)
+        dock.controller.idle.finish()
+    assert calls == [] and dock.pinned.panel.cursor.value() == 1
+
+
+def test_a_run_that_is_opened_later_is_followed_too(model: Any, pictured: Pictured, qtbot: Any) -> None:
+    controller = Controller.of(model)
+    controller.show_map(controller.add_run(pictured.runs[0]), "slide")
+    dock = shown(controller, qtbot)
+    controller.selection.pin(7)
+    controller.idle.finish()
+    dock.tabs.setCurrentIndex(0)
+    second = controller.add_run(pictured.runs[1])
+    dock.tabs.setCurrentIndex(1)
+    controller.idle.finish()
+    np.testing.assert_allclose(drawn(dock)[1], [m_alpha(second, epoch)[7] for epoch in range(6)])
+    controller.remove_run(second)
+    assert len(drawn(dock)) == 1
+
+
 def test_a_click_on_its_course_goes_to_that_epoch(dock: InspectDock, qtbot: Any) -> None:
     dock.controller.selection.pin(7)
     dock.controller.idle.finish()

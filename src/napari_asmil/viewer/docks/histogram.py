@@ -24,7 +24,7 @@ from napari_asmil.runs.view import MEAN
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.base import add_row
 from napari_asmil.viewer.inspected import Inspected
-from napari_asmil.viewer.plots.histogram import Bars, HistogramPanel
+from napari_asmil.viewer.plots.histogram import STYLES, Bars, HistogramPanel
 from napari_asmil.viewer.plots.style import Palette, line_sample
 
 SCORES, MAPS = "z", "M·α"
@@ -174,7 +174,7 @@ class Distribution(QWidget):
             if [self.rows.itemData(i) for i in range(self.rows.count())] != rows:
                 self.rows.clear()
                 for row in rows:
-                    self.rows.addItem(f"all {len(view.run.row_names)} rows" if row == MEAN else row, row)
+                    self.rows.addItem(all_rows(len(view.run.row_names)) if row == MEAN else row, row)
             if another and view.source.row in rows:
                 self.rows.setCurrentIndex(rows.index(view.source.row))
         self.rows.setEnabled(len(rows) > 1)
@@ -242,7 +242,8 @@ class Distribution(QWidget):
         logs, at = spread.logs, self.filled.currentIndex()
         own = logs.get(self._sources[at])
         if of_maps is not None:
-            bars = [Bars(of_maps.counts(logs[s]), i, i == at) for i, s in enumerate(self._sources) if s in logs]
+            drawn = [(i, source) for i, source in enumerate(self._sources) if source in logs]
+            bars = [Bars(of_maps.counts(logs[source]), self._style(i), i == at) for i, source in drawn]
             picked = None if chosen is None or own is None else of_maps.counts(own[chosen])
             self._show(MAPS, of_maps, bars, picked, len(next(iter(logs.values()))))
         self._write_key()
@@ -262,13 +263,19 @@ class Distribution(QWidget):
             for label in labels:
                 label.setVisible(p is not None)
             if p is not None and self.spread is not None:
-                labels[0].setPixmap(line_sample(index, self._palette, SAMPLE, self.devicePixelRatioF()))
+                sample = line_sample(self._style(index), self._palette, SAMPLE, self.devicePixelRatioF())
+                labels[0].setPixmap(sample)
                 words = _key_words(self.spread.effective[self._sources[index]], len(p))
                 labels[1].setText(f"{escape(self.filled.itemText(index))}: {words}")
             if index == self.filled.currentIndex():
                 said = verdict(p) if p is not None and WARNING in words else ""
         self.warning.setText(f"{WARNING} {said}")
         self.warning.setVisible(bool(said))
+
+    def _style(self, index: int) -> int:
+        """Of a line: the filled one has the first style, the others follow in their order."""
+        filled = self.filled.currentIndex()
+        return STYLES[0 if index == filled else index + (index < filled)]
 
     def _p(self, index: int) -> NDArray[np.float64] | None:
         """The map at a place of the key; None where there is none."""
@@ -351,6 +358,11 @@ def _name(view: MapView, source: Source) -> str:
     """How a map is called in the key."""
     label = MapView(view.run, view.slide.slide_id, source).source_label
     return label + SHOWN if source == view.source else label
+
+
+def all_rows(count: int) -> str:
+    """All rows of a run, in words."""
+    return "one row" if count == 1 else f"all {count} rows"
 
 
 def _key_words(effective: float, count: int) -> str:

@@ -98,7 +98,7 @@ class Pinned(QWidget):
         if of != self._of:
             self._of = of
             self._known.clear()
-        self.follow()
+            self.follow()
 
     def follow(self) -> None:
         """Take up runs and epochs that the trajectory does not have yet."""
@@ -126,6 +126,7 @@ class Pinned(QWidget):
         """Show what changed while another tab was in front."""
         super().showEvent(event)
         self.refresh()
+        self.follow()
 
     def _on_unpin(self) -> None:
         self._controller.selection.pin(None)

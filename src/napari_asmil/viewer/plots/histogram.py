@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,15 +17,17 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 from napari_asmil.analysis.histogram import Bins
 from napari_asmil.viewer.plots.style import Palette, line_pen
 
-LEFT, BELOW, RIGHT = 52, 38, 8
+LEFT, BELOW, RIGHT = 52, 40, 12
 """Room in px for the axes, and for a number that reaches out on the right."""
 HEIGHT = 132
-NARROW = 34
-"""Powers of ten are at least so far apart in px."""
+APART = {"bottom": 42, "left": 20}
+"""Powers of ten along an axis are at least so far apart in px."""
 LEAST = 0.5
 """Where a logarithmic axis of counts begins, so that a bin of one tile stands out."""
 SELECTED = "#ff5a00"
 """As on the slide."""
+STYLES = (0, 2, 3, 4)
+"""Of lines, without the one whose colour is near that of what is selected; the first is that of the filled one."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +67,16 @@ class _Decades(pg.AxisItem):
             found: list[tuple[float, list[float]]] = super().tickValues(minVal, maxVal, size)
             return found[:1]
         powers = np.arange(np.ceil(minVal), np.floor(maxVal) + 1)
-        a_decade = size / max(maxVal - minVal, 1e-9)
-        powers = powers[:: max(1, round(NARROW / a_decade))]
+        a_decade, apart = size / max(maxVal - minVal, 1e-9), APART[self.orientation]
+        powers = powers[:: math.ceil(apart / a_decade)]
         between = np.log10([2.0, 5.0]) + np.arange(np.floor(minVal), maxVal)[:, None]
-        fits = between[(between >= minVal) & (between <= maxVal)] if a_decade > 3 * NARROW else np.empty(0)
+        fits = between[(between >= minVal) & (between <= maxVal)] if a_decade > 3 * apart else np.empty(0)
         return [(1.0, powers.tolist()), (0.3, fits.ravel().tolist())]
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         if not self.decades:
             return [f"{value:.6g}" for value in values]
-        return [f"{10**value:.6g}" for value in values]
+        return [f"{10**value:.6g}".replace("e-0", "e-") for value in values]
 
 
 class _Plot(pg.PlotWidget):
@@ -114,6 +117,7 @@ class HistogramPanel(QWidget):
         self._bins: Bins | None = None
         self._bars: Sequence[Bars] = ()
         self._chosen: NDArray[np.intp] | None = None
+        self._wanted = (-np.inf, np.inf)
         self._box = _Box(enableMenu=False)
         self.plot = self._make_plot(f"{title} ({unit})", decades)
         self.plot.setAccessibleName(f"Histogram of {title}")
@@ -164,6 +168,7 @@ class HistogramPanel(QWidget):
 
     def set_range(self, low: float, high: float) -> None:
         """Show a range, without a signal; infinite ends lie at those of the axis."""
+        self._wanted = low, high
         if self._bins is not None:
             with QSignalBlocker(self.region):
                 self.region.setRegion((max(low, self._bins.low), min(high, self._bins.high)))
@@ -178,7 +183,10 @@ class HistogramPanel(QWidget):
         if (bins, top) != (self._bins, self._top):
             self._bins, self._top = bins, top
             self.plot.setXRange(bins.low, bins.high, padding=0)
-            self.region.setBounds((bins.low, bins.high))
+            with QSignalBlocker(self.region):
+                self.region.setBounds((bins.low, bins.high))
+            if self.range is not None:
+                self.set_range(*self._wanted)
             self._fit()
 
     def set_bars(self, bars: Sequence[Bars], chosen: NDArray[np.intp] | None = None) -> None:
@@ -255,5 +263,5 @@ class HistogramPanel(QWidget):
     def _on_region(self) -> None:
         if self.range is not None and self._bins is not None:
             low, high = self.range
-            low = low if low > self._bins.low else -np.inf
-            self.picked.emit(low, high if high < self._bins.high else np.inf)
+            self._wanted = low if low > self._bins.low else -np.inf, high if high < self._bins.high else np.inf
+            self.picked.emit(*self._wanted)
