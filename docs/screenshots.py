@@ -17,6 +17,7 @@ from typing import Any
 
 import napari
 from PIL import Image
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_asmil.annotations import read_annotations
@@ -25,8 +26,9 @@ from napari_asmil.demo.run_demo import demo
 from napari_asmil.render import export_overlay
 from napari_asmil.runs import MapView, open_run
 from napari_asmil.slides import open_slide
+from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
-from napari_asmil.viewer.window import DYNAMICS, EXPLORE, PLUGIN, open_docks, open_runs
+from napari_asmil.viewer.window import DYNAMICS, EXPLORE, INSPECT, PLUGIN, SURVEY, open_docks, open_runs
 
 IMAGES = Path(__file__).resolve().parent / "images"
 SIZE = (1280, 800)
@@ -38,7 +40,7 @@ def main(made: Path) -> None:
     os.chdir(made)
     slide = json.loads((made / "summary.json").read_text())["slide"]
     for theme in ("dark", "light"):
-        for station in (opened, training, explored, compared, dynamics):
+        for station in STATIONS:
             take(station, theme, made, slide)
     overlay(made, slide)
     drawn(made, slide)
@@ -114,6 +116,103 @@ def side_by_side(viewer: Any, made: Path) -> None:
     controller.set_epoch(3)
     settle()
     viewer.fit_to_view()
+
+
+def differing(viewer: Any, made: Path, slide: str) -> None:
+    """Two methods, their difference beside them, and the numbers between them."""
+    open_docks(viewer, DYNAMICS, EXPLORE)
+    controller = Controller.of(viewer)
+    open_runs(controller, [made / "runs"])
+    controller.comparison.difference = "log2"
+    two = [cell_of(MapView(controller.runs[at], slide)) for at in (0, 1)]
+    controller.comparison.enter(two, slide, "log10")
+    controller.set_epoch(6)
+    dock = open_dock(viewer, EXPLORE)
+    settle()
+    viewer.fit_to_view()
+    dock.verticalScrollBar().setValue(dock.verticalScrollBar().maximum())
+
+
+def swiped(viewer: Any, made: Path, slide: str) -> None:
+    """Two methods in one place, divided by a line."""
+    open_docks(viewer, DYNAMICS, EXPLORE)
+    controller = Controller.of(viewer)
+    open_runs(controller, [made / "runs"])
+    controller.comparison.swiping = True
+    two = [cell_of(MapView(controller.runs[at], slide)) for at in (0, 1)]
+    controller.comparison.enter(two, slide, "log10")
+    controller.set_epoch(6)
+    dock = open_dock(viewer, EXPLORE)
+    settle()
+    viewer.fit_to_view()
+    dock.verticalScrollBar().setValue(dock.verticalScrollBar().maximum())
+
+
+def uncertain(viewer: Any, made: Path, slide: str) -> None:
+    """How far the rows of a model lie apart on each tile."""
+    controller = Controller.of(viewer)
+    controller.show_map(controller.add_run(made / "runs" / "asmil.asmil"), slide, transform="log10")
+    controller.instead.show("rows")
+    dock = open_dock(viewer, EXPLORE)
+    settle()
+    viewer.reset_view()
+    dock.ensureWidgetVisible(dock.instead)
+
+
+def inspected(viewer: Any, made: Path, slide: str) -> None:
+    """Tiles with most attention, picked in the histogram, one of them pinned."""
+    controller = Controller.of(viewer)
+    for name in ("abmil", "abmil_nsf"):
+        run = controller.add_run(made / "runs" / f"{name}.asmil")
+    controller.show_map(run, slide, transform="log10")
+    dock = open_dock(viewer, INSPECT)
+    settle()
+    dock.distribution.maps.set_range(0.3, 3.0)
+    dock.distribution.maps.picked.emit(0.3, 3.0)
+    settle()
+    controller.selection.pin(int(controller.map.probabilities(controller.epoch).argmax()))
+    viewer.reset_view()
+
+
+def surveyed(viewer: Any, made: Path, slide: str) -> None:
+    """The slides of a run, those with the least steady maps first."""
+    controller = Controller.of(viewer)
+    controller.show_map(controller.add_run(made / "runs" / "asmil.asmil"), slide, transform="log10")
+    dock = open_dock(viewer, SURVEY)
+    settle()
+    controller.set_epoch(4)
+    viewer.reset_view()
+    headings = [dock.view.cohort.headerData(at, Qt.Orientation.Horizontal) for at in range(6)]
+    dock.view.sortByColumn(
+        next(at for at, name in enumerate(headings) if "JSD" in str(name)), Qt.SortOrder.DescendingOrder
+    )
+    settle(2)
+
+
+def embedded(viewer: Any, made: Path, slide: str) -> None:
+    """Bag vectors of a run in the plane."""
+    controller = Controller.of(viewer)
+    controller.show_map(controller.add_run(made / "runs" / "asmil.asmil"), slide, transform="log10")
+    dock = open_dock(viewer, SURVEY)
+    dock.tabs.setCurrentIndex(1)
+    settle(2)
+    wait(lambda: not dock.embedding.computing)
+    viewer.reset_view()
+
+
+STATIONS = (
+    opened,
+    training,
+    explored,
+    compared,
+    differing,
+    swiped,
+    uncertain,
+    dynamics,
+    inspected,
+    surveyed,
+    embedded,
+)
 
 
 def overlay(made: Path, slide: str) -> None:

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from napari_asmil.bags import Cohort
     from napari_asmil.runs import MapView, Run, Source
     from napari_asmil.slides import Slide
+    from napari_asmil.viewer.instead import Instead
     from napari_asmil.viewer.job import Job
-    from napari_asmil.viewer.uncertainty import Uncertainty
 
 
 class Controller:
@@ -112,11 +112,11 @@ class Controller:
         return job
 
     @cached_property
-    def uncertainty(self) -> Uncertainty:
+    def instead(self) -> Instead:
         """The spread of several maps, shown in place of the map."""
-        from napari_asmil.viewer.uncertainty import Uncertainty
+        from napari_asmil.viewer.instead import Instead
 
-        return Uncertainty(self)
+        return Instead(self)
 
     @property
     def viewer(self) -> Any:

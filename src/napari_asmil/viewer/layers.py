@@ -22,7 +22,7 @@ KEY = "napari-asmil"
 """Our entry in a layer's metadata."""
 KINDS = ("slide", "map", "contours")
 """What there is one of, and all of a comparison's panes have."""
-DIFFERENCE, SPREAD = "difference", "spread"
+DIFFERENCE, INSTEAD = "difference", "instead"
 """Kinds of layers that are derived from several maps."""
 BORDER = "border"
 """The kind of the line between two maps that are swiped."""
@@ -196,7 +196,7 @@ def show_view(layer: Any, view: LazyMaps) -> None:
 
 def maps_of(viewer: Any, run: Run | None = None) -> list[Any]:
     """Every layer of maps and of what is derived from them, in a comparison too; of `run` alone where it is given."""
-    found = [layer for layer in viewer.layers if entry(layer).get("kind") in ("map", DIFFERENCE, SPREAD)]
+    found = [layer for layer in viewer.layers if entry(layer).get("kind") in ("map", DIFFERENCE, INSTEAD)]
     return found if run is None else [layer for layer in found if run in layer.data.runs]
 
 

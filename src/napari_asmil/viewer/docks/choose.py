@@ -163,7 +163,7 @@ class Chooser(QGroupBox):
     def _fill(self) -> None:
         controller, view = self._controller, self._controller.map
         runs = list(controller.runs)
-        _refill(self.run, [(f"{run.name} · {run.label}", run) for run in runs], None if view is None else view.run)
+        refill(self.run, [(f"{run.name} · {run.label}", run) for run in runs], None if view is None else view.run)
         self.limits.setCurrentIndex(0 if controller.locked else 1)
         comparing = controller.comparison.active
         self.run.setEnabled(not comparing)
@@ -180,14 +180,14 @@ class Chooser(QGroupBox):
 
     def _fill_from(self, view: MapView) -> None:
         placed = [slide for slide in view.run.slides if slide.tiles is not None]
-        _refill(self.slide, [(_slide_title(view.run, slide), slide.slide_id) for slide in placed], view.slide.slide_id)
+        refill(self.slide, [(_slide_title(view.run, slide), slide.slide_id) for slide in placed], view.slide.slide_id)
         offered, reasons = sources(view.run, view.slide.slide_id)
         if len(placed) < len(view.run.slides):
             reasons.append(f"{len(view.run.slides) - len(placed)} slides have no tile coordinates and no map.")
-        _refill(self.normalizer, _normalizer_titles(view.run, offered), _kind(view.source))
+        refill(self.normalizer, _normalizer_titles(view.run, offered), _kind(view.source))
         rows = dict.fromkeys(source.row for source in offered if source.normalizer is not None) or {"mean": None}
         derived = view.source.normalizer is not None
-        _refill(self.row, [(row, row) for row in rows], view.source.row)
+        refill(self.row, [(row, row) for row in rows], view.source.row)
         self.row.setEnabled(self.row.isEnabled() and derived and len(rows) > 1)
         for name, number in self.numbers.items():
             used = view.source.normalizer is not None and name in USES[view.source.normalizer.name]
@@ -207,7 +207,7 @@ def _say_all(field: QComboBox, tip: str, text: str) -> None:
     field.setToolTip(f"{tip}.\n{text}")
 
 
-def _refill(box: QComboBox, items: list[tuple[str, object]], chosen: object) -> None:
+def refill(box: QComboBox, items: list[tuple[str, object]], chosen: object) -> None:
     """New items, unless they are the old ones; `chosen` is selected."""
     if [(box.itemText(i), box.itemData(i)) for i in range(box.count())] != items:
         box.clear()

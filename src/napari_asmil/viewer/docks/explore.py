@@ -10,8 +10,8 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_asmil.viewer.docks.base import Dock
 from napari_asmil.viewer.docks.choose import Chooser
+from napari_asmil.viewer.docks.instead import InsteadForm
 from napari_asmil.viewer.docks.panes import Panes
-from napari_asmil.viewer.docks.spreading import Spreading
 from napari_asmil.viewer.export import Export, ask_and_export, export_shown
 from napari_asmil.viewer.layers import entry
 from napari_asmil.viewer.legend import Legend
@@ -27,7 +27,7 @@ class ExploreDock(Dock):
         super().__init__(napari_viewer)
         self.chooser = Chooser(self.controller)
         self.legend = Legend()
-        self.panes, self.spreading = Panes(self.controller), Spreading(self.controller)
+        self.panes, self.instead = Panes(self.controller), InsteadForm(self.controller)
         self.export_button = QPushButton("Export annotated overlay…")
         self.export_button.setToolTip("Write this map with slide, contours, legend and scale bar as PNG")
         self.export_button.clicked.connect(self._ask_and_export)
@@ -35,7 +35,7 @@ class ExploreDock(Dock):
         self.body.addWidget(self.legend)
         self.body.addWidget(self.export_button)
         self.body.addWidget(self.panes)
-        self.body.addWidget(self.spreading)
+        self.body.addWidget(self.instead)
         self.export: Export | None = None
         self._late = QTimer(self)
         self._late.setSingleShot(True)
@@ -68,7 +68,7 @@ class ExploreDock(Dock):
         controller = self.controller
         if controller.viewer is not None:
             self.panes.write()
-            self.spreading.write_words()
+            self.instead.write_words()
             self.legend.show_map(self._described(), controller.epoch, controller.viewer.theme)
 
     def _described(self) -> Any | None:

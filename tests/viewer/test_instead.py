@@ -1,9 +1,10 @@
-"""How far the map depends on epoch, run, row and anchor: shown in its place, with words, and gone without a trace."""
+"""Maps in place of attention (spreads, scores, tiles alone): shown with words, and gone without a trace."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,14 @@ from qtpy.QtTest import QTest
 
 from napari_asmil.analysis.normalizers import Normalizer, log_nsf, log_softmax
 from napari_asmil.errors import InputError
+from napari_asmil.render.facts import share
 from napari_asmil.runs import RunWriter, Source
 from napari_asmil.viewer import layers, limits
 from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.explore import ExploreDock
-from napari_asmil.viewer.docks.spreading import Spreading
+from napari_asmil.viewer.docks.instead import InsteadForm
+from napari_asmil.viewer.instead_words import told
 from napari_asmil.viewer.steps import go_to_slide
 from tests.conftest import header, random_z, record
 
@@ -40,13 +43,13 @@ def controller(model: Any, make_run: RunMaker) -> Controller:
 
 
 @pytest.fixture
-def group(controller: Controller, qtbot: Any) -> Iterator[Spreading]:
+def group(controller: Controller, qtbot: Any) -> Iterator[InsteadForm]:
     dock = ExploreDock(controller.viewer)
     qtbot.addWidget(dock)
     dock.resize(330, 900)
     dock.show()
     qtbot.waitExposed(dock)
-    yield dock.spreading
+    yield dock.instead
 
 
 def write_recipe(path: Path, recipe: dict[str, Any]) -> None:
@@ -56,11 +59,11 @@ def write_recipe(path: Path, recipe: dict[str, Any]) -> None:
     meta.write_text(json.dumps(content))
 
 
-def choose(group: Spreading, over: str | None) -> None:
+def choose(group: InsteadForm, what: str | None) -> None:
     """Choose with the keyboard, as a person does: what is disabled cannot be reached."""
-    box = group.over
+    box = group.what
     box.setFocus()
-    want = box.findData(over)
+    want = box.findData(what)
     for _ in range(box.count()):
         if box.currentIndex() != want:
             QTest.keyClick(box, Qt.Key.Key_Down if box.currentIndex() < want else Qt.Key.Key_Up)
@@ -68,7 +71,7 @@ def choose(group: Spreading, over: str | None) -> None:
 
 def shown(controller: Controller) -> np.ndarray:
     """What the layer shows of each tile at the epoch of the slider; the raster is the lattice of tiles."""
-    layer = controller.uncertainty.layer
+    layer = controller.instead.layer
     assert layer is not None and layer.visible
     origin, pixel = layer.data.raster.origin, layer.data.raster.pixel
     rows, columns = np.divmod(np.arange(TILES), 5)
@@ -85,14 +88,14 @@ def spread_of(maps: list[np.ndarray] | np.ndarray) -> np.ndarray:
     return np.asarray((np.stack(list(maps)) * TILES).std(axis=0))
 
 
-def oracle(over: str, epoch: int) -> np.ndarray:
+def oracle(what: str, epoch: int) -> np.ndarray:
     z = random_z(epoch, 1, 3, TILES)
     return {
         "epochs": lambda: spread_of([stored(e, 3) for e in range(max(0, epoch - 4), epoch + 1)]),
         "runs": lambda: spread_of([stored(epoch, 3), stored(epoch, 2)]),
         "rows": lambda: spread_of(np.exp(log_softmax(z))),
         "anchor": lambda: spread_of([stored(epoch, 3), np.exp(log_nsf(z)).mean(axis=0)]),
-    }[over]()
+    }[what]()
 
 
 WORDS = {
@@ -103,30 +106,30 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("over", list(WORDS))
+@pytest.mark.parametrize("what", list(WORDS))
 def test_the_spread_is_shown_in_place_of_the_map_follows_the_slider_and_says_what_it_is(
-    controller: Controller, group: Spreading, over: str
+    controller: Controller, group: InsteadForm, what: str
 ) -> None:
     layer = controller.map_layer
     assert layer is not None
-    choose(group, over)
+    choose(group, what)
     assert not layer.visible
     for epoch in (4, 2):
         controller.set_epoch(epoch)
-        np.testing.assert_allclose(shown(controller), oracle(over, epoch), rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(shown(controller), oracle(what, epoch), rtol=1e-4, atol=1e-6)
     controller.set_epoch(4)
     group.write_words()
     said = group.words.text()
-    assert "standard deviation of M·α</b> (× uniform)" in said and "effective tiles of their mean: " in said
-    assert all(words in said for words in [*WORDS[over], "locked over all 5 epochs"])
+    assert "standard deviation of M·α</b> (× uniform)" in said and "effective tiles of their mean " in said
+    assert all(words in said for words in [*WORDS[what], "locked over all 5 epochs"])
     assert group.bar.isVisible()
     choose(group, None)
-    assert layer.visible and controller.uncertainty.layer is None and not group.bar.isVisible()
+    assert layer.visible and controller.instead.layer is None and not group.bar.isVisible()
 
 
 def test_limits_begin_at_nothing_and_are_locked_or_of_each_epoch(controller: Controller) -> None:
-    controller.uncertainty.show("rows")
-    layer = controller.uncertainty.layer
+    controller.instead.show("rows")
+    layer = controller.instead.layer
     assert layer is not None
     most = [oracle("rows", epoch).max() for epoch in range(5)]
     assert layer.contrast_limits == pytest.approx([0, max(most)], rel=1e-5)
@@ -137,17 +140,17 @@ def test_limits_begin_at_nothing_and_are_locked_or_of_each_epoch(controller: Con
 
 
 def test_it_lies_under_the_contours_with_a_bar_and_words_on_the_canvas(model: Any, controller: Controller) -> None:
-    controller.uncertainty.show("rows")
-    layer = controller.uncertainty.layer
+    controller.instead.show("rows")
+    layer = controller.instead.layer
     assert layer is not None
     assert model.layers.index(layer) == model.layers.index(controller.map_layer) + 1
     assert layer.colorbar.visible and layer.colormap.name == "magma"
     assert model.canvas.overlays.text.text == "colours: standard deviation of M·α (× uniform)"
-    controller.uncertainty.hide()
+    controller.instead.hide()
     assert model.canvas.overlays.text.text == "colours: M·α (× uniform)"
 
 
-def test_the_window_is_chosen(controller: Controller, group: Spreading) -> None:
+def test_the_window_is_chosen(controller: Controller, group: InsteadForm) -> None:
     choose(group, "epochs")
     assert group.window.isVisible()
     group.window.setValue(2)
@@ -165,7 +168,7 @@ def test_the_window_is_chosen(controller: Controller, group: Spreading) -> None:
 
 def test_it_follows_attention_run_and_slide(controller: Controller) -> None:
     first, second = controller.runs
-    controller.uncertainty.show("rows")
+    controller.instead.show("rows")
     controller.set_epoch(3)
     controller.show_map(first, "s1", Source(Normalizer("nsf", temperature=0.5)))
     expected = spread_of(np.exp(log_nsf(random_z(3, 1, 3, TILES), 0.5)))
@@ -174,49 +177,49 @@ def test_it_follows_attention_run_and_slide(controller: Controller) -> None:
     np.testing.assert_allclose(shown(controller), spread_of(np.exp(log_softmax(random_z(3, 1, 2, TILES)))), rtol=1e-4)
     go_to_slide(controller, "s0")
     np.testing.assert_allclose(shown(controller), spread_of(np.exp(log_softmax(random_z(3, 0, 2, TILES)))), rtol=1e-4)
-    assert [layers.entry(layer).get("kind") for layer in controller.viewer.layers].count(layers.SPREAD) == 1
+    assert [layers.entry(layer).get("kind") for layer in controller.viewer.layers].count(layers.INSTEAD) == 1
     assert controller.map_layer is not None and not controller.map_layer.visible
 
 
 def test_it_goes_where_the_next_map_has_none(controller: Controller, make_run: RunMaker) -> None:
-    controller.uncertainty.show("anchor")
+    controller.instead.show("anchor")
     controller.show_map(controller.add_run(make_run("plain")), "s1")
-    assert controller.uncertainty.layer is None and controller.uncertainty.over is None
+    assert controller.instead.layer is None and controller.instead.what is None
     assert controller.map_layer is not None and controller.map_layer.visible
 
 
 def test_what_cannot_be_shown_is_disabled_with_the_reason(
-    controller: Controller, group: Spreading, make_run: RunMaker
+    controller: Controller, group: InsteadForm, make_run: RunMaker
 ) -> None:
-    assert not group.reasons.isVisible()
+    assert group.reasons.text().startswith("Not here: each tile judged alone. This run has")
     plain = controller.add_run(make_run("plain", epochs=0))
     controller.show_map(plain, "s1")
-    for over, reason in {
+    for what, reason in {
         "epochs": "This run has one epoch.",
         "rows": "This model has one row",
         "anchor": "This run has no anchor",
     }.items():
-        assert not group.over.model().item(group.over.findData(over)).isEnabled()
+        assert not group.what.model().item(group.what.findData(what)).isEnabled()
         assert reason in group.reasons.text()
-        choose(group, over)
-        assert controller.uncertainty.over != over
+        choose(group, what)
+        assert controller.instead.what != what
     for run in list(controller.runs)[:2]:
         controller.remove_run(run)
     assert "No other open run has this slide with the same tiles" in group.reasons.text()
 
 
-def test_runs_of_other_tiles_are_not_offered(controller: Controller, tmp_path: Path, group: Spreading) -> None:
+def test_runs_of_other_tiles_are_not_offered(controller: Controller, tmp_path: Path, group: InsteadForm) -> None:
     path = tmp_path / "fewer.asmil"
     with RunWriter.create(path, header(2, 1, 4, 0, False)) as writer:
         writer.write(record(0, 2, 1, 16, False))
     fewer = controller.add_run(path)
-    assert fewer not in controller.uncertainty.candidates()
+    assert fewer not in controller.instead.candidates()
     choose(group, "runs")
     assert group.runs.count() == 2
 
 
 def test_runs_that_differ_by_their_seed_alone_are_taken_and_others_can_be_chosen(
-    controller: Controller, group: Spreading, make_run: RunMaker
+    controller: Controller, group: InsteadForm, make_run: RunMaker
 ) -> None:
     other = make_run("other", rows=1)
     write_recipe(other, {"method": "abmil", "seed": 0, "lr": 7})
@@ -237,33 +240,33 @@ def test_runs_that_differ_by_their_seed_alone_are_taken_and_others_can_be_chosen
     np.testing.assert_allclose(shown(controller), spread_of([stored(2, rows) for rows in (2, 1)]), rtol=1e-4, atol=1e-6)
     assert group.runs.item(1).checkState() == Qt.CheckState.Checked, "one alone has no spread"
     controller.remove_run(controller.runs[2])
-    assert controller.uncertainty.layer is None
+    assert controller.instead.layer is None
 
 
-def test_deleting_the_layer_brings_the_map_back(model: Any, controller: Controller, group: Spreading) -> None:
+def test_deleting_the_layer_brings_the_map_back(model: Any, controller: Controller, group: InsteadForm) -> None:
     choose(group, "rows")
-    model.layers.remove(controller.uncertainty.layer)
+    model.layers.remove(controller.instead.layer)
     assert controller.map_layer is not None and controller.map_layer.visible
-    assert group.over.currentData() is None
+    assert group.what.currentData() is None
     choose(group, "epochs")
-    assert controller.uncertainty.over == "epochs"
+    assert controller.instead.what == "epochs"
 
 
 def test_deleting_the_map_takes_it_away(model: Any, controller: Controller, qtbot: Any) -> None:
-    controller.uncertainty.show("rows")
+    controller.instead.show("rows")
     model.layers.remove(controller.map_layer)
-    qtbot.waitUntil(lambda: controller.uncertainty.layer is None)
+    qtbot.waitUntil(lambda: controller.instead.layer is None)
 
 
 def test_deleting_everything_at_once_ends_without_an_error(model: Any, controller: Controller, qtbot: Any) -> None:
-    controller.uncertainty.show("rows")
+    controller.instead.show("rows")
     model.layers.select_all()
     model.layers.remove_selected()
     qtbot.wait(1)
     assert len(model.layers) == 0
 
 
-def test_comparing_hides_it_and_leaving_brings_it_back(model: Any, controller: Controller, group: Spreading) -> None:
+def test_comparing_hides_it_and_leaving_brings_it_back(model: Any, controller: Controller, group: InsteadForm) -> None:
     choose(group, "rows")
     before = [(layer.name, layer.visible) for layer in model.layers], set(model.layers.selection)
     view = controller.map
@@ -272,19 +275,19 @@ def test_comparing_hides_it_and_leaving_brings_it_back(model: Any, controller: C
     for swiping in (False, True):
         controller.comparison.swiping = swiping
         controller.comparison.enter(cells, "s1", "m_alpha")
-        assert not group.over.isEnabled() and "Leave the comparison first." in group.reasons.text()
+        assert not group.what.isEnabled() and "Leave the comparison first." in group.reasons.text()
         with pytest.raises(InputError, match="Leave the comparison"):
-            controller.uncertainty.show("epochs")
+            controller.instead.show("epochs")
         controller.comparison.leave()
         assert ([(layer.name, layer.visible) for layer in model.layers], set(model.layers.selection)) == before
-    assert group.over.isEnabled() and group.over.currentData() == "rows"
+    assert group.what.isEnabled() and group.what.currentData() == "rows"
 
 
 def test_it_grows_with_its_run(controller: Controller, make_run: RunMaker) -> None:
     path = make_run("growing", epochs=2, planned=4, rows=3)
     controller.show_map(controller.add_run(path), "s1")
-    controller.uncertainty.show("epochs")
-    controller.uncertainty.window = 3
+    controller.instead.show("epochs")
+    controller.instead.window = 3
     with RunWriter.resume(path) as writer:
         writer.write(record(3, 2, 3, TILES, False))
     run = controller.find_run(path)
@@ -294,12 +297,12 @@ def test_it_grows_with_its_run(controller: Controller, make_run: RunMaker) -> No
     np.testing.assert_allclose(shown(controller), spread_of([stored(e, 3) for e in (1, 2, 3)]), rtol=1e-4)
 
 
-def test_a_dock_that_is_opened_again_knows_what_is_shown(controller: Controller, group: Spreading, qtbot: Any) -> None:
+def test_a_dock_opened_again_knows_what_is_shown(controller: Controller, group: InsteadForm, qtbot: Any) -> None:
     choose(group, "epochs")
     group.window.setValue(3)
     again = ExploreDock(controller.viewer)
     qtbot.addWidget(again)
-    assert again.spreading.over.currentData() == "epochs" and again.spreading.window.value() == 3
+    assert again.instead.what.currentData() == "epochs" and again.instead.window.value() == 3
 
 
 def test_one_tile_and_flat_maps_have_a_spread_of_nothing(model: Any, tmp_path: Path, qtbot: Any) -> None:
@@ -309,10 +312,69 @@ def test_one_tile_and_flat_maps_have_a_spread_of_nothing(model: Any, tmp_path: P
             writer.write(record(epoch, 1, 1, 1, False))
     controller = Controller.of(model)
     controller.show_map(controller.add_run(path), "s0")
-    controller.uncertainty.show("epochs")
-    layer = controller.uncertainty.layer
+    controller.instead.show("epochs")
+    layer = controller.instead.layer
     assert layer is not None
     assert layer.data[1].tolist() == [[0.0]] and layer.contrast_limits[1] > 0
-    group = Spreading(controller)
+    group = InsteadForm(controller)
     qtbot.addWidget(group)
     assert "1 of 1" in group.words.text()
+
+
+# ---- scores, and tiles judged alone ---------------------------------------------------------------
+
+
+def test_raw_scores_of_the_row_that_is_chosen_are_shown_and_said(controller: Controller, group: InsteadForm) -> None:
+    first = controller.runs[0]
+    controller.show_map(first, "s1", Source(Normalizer(), "head 2"))
+    choose(group, "score")
+    controller.set_epoch(3)
+    group.write_words()
+    z = random_z(3, 1, 3, TILES)[1]
+    np.testing.assert_allclose(shown(controller), z, rtol=1e-6)
+    assert "score z, head 2" in group.words.text()
+    assert f"mean {z.mean():.3g}, standard deviation {z.std():.3g}" in group.words.text()
+    assert "on 0 % of the tiles" in group.words.text() and group.bar.isVisible()
+    controller.show_map(first, "s1", Source(Normalizer("nsf"), "head 3"))  # it follows the row
+    np.testing.assert_allclose(shown(controller), random_z(3, 1, 3, TILES)[2], rtol=1e-6)
+
+
+def test_scores_that_saturate_nsf_are_counted(model: Any, tmp_path: Path) -> None:
+    controller = Controller.of(model)
+    given = record(0, 1, 1, TILES, False)
+    z = np.zeros((1, TILES), np.float32)
+    z[0, :5] = [-9, 9, 4.7, -4.7, 4.5]  # four of them beyond .99 or below .01
+    with RunWriter.create(tmp_path / "run.asmil", header(1, 1, 5, 0, False)) as writer:
+        writer.write(replace(given, slides={"s0": replace(given.slides["s0"], z=z)}))
+    controller.show_map(controller.add_run(tmp_path / "run.asmil"), "s0")
+    controller.instead.show("score")
+    assert controller.instead.layer is not None
+    assert any("on 16 % of the tiles" in words for words in told(controller.instead.layer.data, 0))
+
+
+def test_what_is_said_of_each_tile_alone_is_shown_class_by_class(model: Any, tmp_path: Path, qtbot: Any) -> None:
+    logits = np.random.default_rng(0).normal(0, 2, (2, TILES)).astype(np.float32)
+    with RunWriter.create(tmp_path / "run.asmil", replace(header(1, 1, 5, 0, False), evidence=True)) as writer:
+        given = record(0, 1, 1, TILES, False)
+        writer.write(replace(given, slides={"s0": replace(given.slides["s0"], evidence=logits)}))
+    controller = Controller.of(model)
+    controller.show_map(controller.add_run(tmp_path / "run.asmil"), "s0")
+    dock = ExploreDock(model)
+    qtbot.addWidget(dock)
+    dock.show()
+    group, tumour = dock.instead, 1 / (1 + np.exp(logits[0].astype(float) - logits[1]))
+    choose(group, "alone")
+    np.testing.assert_allclose(shown(controller), tumour, rtol=1e-5)
+    assert group.class_name.isVisible() and group.class_name.currentText() == "tumour"
+    assert "this is no attention" in group.words.text()
+    assert f"above one half on {share((tumour > 0.5).mean())} of the tiles" in group.words.text()
+    assert tuple(controller.instead.layer.contrast_limits) == (0, 1)  # type: ignore[union-attr]
+    QTest.keyClick(group.class_name, Qt.Key.Key_Up)
+    np.testing.assert_allclose(shown(controller), 1 - tumour, rtol=1e-4)
+    assert "P(normal | tile alone)" in group.words.text()
+
+
+def test_what_was_not_recorded_cannot_be_chosen_and_the_group_says_how_to_have_it(group: InsteadForm) -> None:
+    choose(group, "alone")
+    assert group.what.currentData() != "alone"
+    assert "evidence=true" in group.reasons.text()

@@ -1,4 +1,4 @@
-"""How far the map on the slide depends on epoch, run, row or anchor: a layer in its place while it is asked for."""
+"""Another map in place of attention, while it is asked for: how far that depends on chance, scores, tiles alone."""
 
 from __future__ import annotations
 
@@ -9,28 +9,32 @@ from weakref import ref
 from napari.utils.notifications import show_info
 
 from napari_asmil.errors import InputError
-from napari_asmil.runs import MapView, Run, Source
+from napari_asmil.runs import LazyMaps, MapView, Run, Source
+from napari_asmil.runs.alone import TilesAlone
 from napari_asmil.runs.contrast import check_same_tiles
-from napari_asmil.runs.spread import OverEpochs, OverRows, OverViews, Spread
+from napari_asmil.runs.raw import RawScores
+from napari_asmil.runs.spread import OverEpochs, OverRows, OverViews
 from napari_asmil.viewer import layers
 
 if TYPE_CHECKING:
     from napari_asmil.viewer.controller import Controller
 
-Over = Literal["epochs", "runs", "rows", "anchor"]
-WAYS: dict[Over, str] = {
-    "epochs": "the last epochs",
-    "runs": "runs",
-    "rows": "rows of the model",
-    "anchor": "model and anchor",
+What = Literal["epochs", "runs", "rows", "anchor", "score", "alone"]
+WAYS: dict[What, str] = {
+    "epochs": "spread over the last epochs",
+    "runs": "spread over runs",
+    "rows": "spread over rows of the model",
+    "anchor": "spread of model and anchor",
+    "score": "raw score",
+    "alone": "each tile judged alone",
 }
-"""What can be varied, as forms name it."""
+"""What can be shown instead, as forms name it."""
 COLORMAP = "magma"
 WINDOW = 5
 
 
-class Uncertainty:
-    """Shows the spread of several maps instead of the map, and follows it from slide to slide.
+class Instead:
+    """Shows another map of the same tiles instead of the map, and follows it from slide to slide.
 
     Attributes
     ----------
@@ -38,6 +42,8 @@ class Uncertainty:
         How many epochs make a spread over epochs.
     chosen : list of Run or None
         The runs of a spread over runs; None for those that differ from the one shown by their seed alone.
+    class_name : str
+        Whose probability is shown of tiles judged alone; the last class where the run has none of this name.
     """
 
     def __init__(self, controller: Controller) -> None:
@@ -46,6 +52,7 @@ class Uncertainty:
         self._before: tuple[bool, list[Any]] | None = None
         self.window = WINDOW
         self.chosen: list[Run] | None = None
+        self.class_name = ""
         controller.map_changed.connect(self._on_map)
         controller.runs_changed.connect(self._on_runs)
         controller.viewer.layers.events.removed.connect(self._on_removed)
@@ -55,11 +62,11 @@ class Uncertainty:
         """The layer that shows it, or None."""
         controller = self._controller
         found = [] if controller.viewer is None else list(controller.viewer.layers)
-        return next((layer for layer in found if layers.entry(layer).get("kind") == layers.SPREAD), None)
+        return next((layer for layer in found if layers.entry(layer).get("kind") == layers.INSTEAD), None)
 
     @property
-    def over(self) -> Over | None:
-        """What is varied, None while the map itself is shown."""
+    def what(self) -> What | None:
+        """What is shown instead, None while the map itself is."""
         return None if self.layer is None else self._key[0]
 
     @property
@@ -70,20 +77,20 @@ class Uncertainty:
 
     # ---- what can be shown --------------------------------------------------------------------
 
-    def reason(self, over: Over) -> str:
-        """Why the map cannot be varied in this way; empty where it can."""
+    def reason(self, what: What) -> str:
+        """Why this cannot be shown; empty where it can."""
         view = self._controller.map
         if view is None:
             return "No map is shown."
         if self._controller.comparison.active:
             return "Leave the comparison first."
-        if over == "epochs" and view.n_epochs < 2:
+        if what == "epochs" and view.n_epochs < 2:
             return "This run has one epoch."
-        if over == "runs" and len(self.candidates()) < 2:
+        if what == "runs" and len(self.candidates()) < 2:
             return "No other open run has this slide with the same tiles and this attention."
         try:
-            if over in ("rows", "anchor"):
-                self._make(over, view)
+            if what in ("rows", "anchor", "score", "alone"):
+                self._make(what, view)
         except InputError as error:
             return str(error).removeprefix(f"{error.path}: ")
         return ""
@@ -102,25 +109,25 @@ class Uncertainty:
 
     # ---- showing ------------------------------------------------------------------------------
 
-    def show(self, over: Over) -> None:
-        """Show this spread in place of the map.
+    def show(self, what: What) -> None:
+        """Show this in place of the map.
 
         Raises
         ------
         InputError
-            When there are no two maps to compare.
+            When it cannot be shown, with the reason.
         """
         controller = self._controller
         if controller.map is None or controller.comparison.active:
-            raise InputError(self.reason(over))
-        spread, key = self._make(over, controller.map), self._wanted(over)
+            raise InputError(self.reason(what))
+        spread, key = self._make(what, controller.map), self._wanted(what)
         viewer, layer, below = controller.viewer, self.layer, controller.map_layer
         self._key = key
         if layer is not None:
             layers.show_view(layer, spread)
         else:
             assert below is not None
-            layer = layers.make(layers.map_data(spread, layers.SPREAD), colormap=COLORMAP, opacity=below.opacity)
+            layer = layers.make(layers.map_data(spread, layers.INSTEAD), colormap=COLORMAP, opacity=below.opacity)
             layers.show_colour_bar(layer)
             self._before, below.visible = (bool(below.visible), list(viewer.layers.selection)), False
             viewer.layers.insert(viewer.layers.index(below) + 1, layer)
@@ -131,13 +138,18 @@ class Uncertainty:
         if self.layer is not None:
             self._controller.viewer.layers.remove(self.layer)
 
-    def _make(self, over: Over, view: MapView) -> Spread:
+    def _make(self, what: What, view: MapView) -> LazyMaps:
         slide_id = view.slide.slide_id
-        if over == "epochs":
+        if what == "score":
+            return RawScores(MapView(view.run, slide_id, view.source))
+        if what == "alone":
+            known = self.class_name in view.run.class_names
+            return TilesAlone(MapView(view.run, slide_id), self.class_name if known else None)
+        if what == "epochs":
             return OverEpochs(MapView(view.run, slide_id, view.source), self.window)
-        if over == "rows":
+        if what == "rows":
             return OverRows(view)
-        if over == "anchor":
+        if what == "anchor":
             both = [MapView(view.run, slide_id), MapView(view.run, slide_id, Source(branch="anchor"))]
             return OverViews(both, ["model", "anchor"])
         runs = self.taken()
@@ -147,12 +159,12 @@ class Uncertainty:
             )
         return OverViews([MapView(run, slide_id, view.source) for run in runs], _names(runs))
 
-    def _wanted(self, over: Over) -> tuple[Any, ...]:
+    def _wanted(self, what: What) -> tuple[Any, ...]:
         """What a spread depends on."""
         view = self._controller.map
         assert view is not None
-        runs = tuple(self.taken()) if over == "runs" else ()
-        return over, view.run, view.slide.slide_id, view.source, self.window, runs
+        runs = tuple(self.taken()) if what == "runs" else ()
+        return what, view.run, view.slide.slide_id, view.source, self.window, runs, self.class_name
 
     # ---- following ----------------------------------------------------------------------------
 
@@ -160,15 +172,15 @@ class Uncertainty:
         controller = self._owner()
         if controller is None or controller.viewer is None or self.layer is None or controller.comparison.active:
             return
-        over = cast("Over", self._key[0])
+        what = cast("What", self._key[0])
         if controller.map is None:
             controller.idle.do("no map", self._going())  # not now: napari may be about to delete this layer, too
-        elif self._wanted(over) != self._key:
+        elif self._wanted(what) != self._key:
             try:
-                self.show(over)
+                self.show(what)
             except InputError as error:
                 self.hide()
-                show_info(f"The uncertainty is no longer shown. {error}")
+                show_info(f"What was shown instead of attention is gone. {error}")
 
     def _on_runs(self) -> None:
         if self.chosen is not None:
@@ -178,7 +190,7 @@ class Uncertainty:
     def _on_removed(self, event: Any) -> None:
         """The map comes back when this layer goes, whoever took it away."""
         controller = self._owner()
-        if controller is None or layers.entry(event.value).get("kind") != layers.SPREAD:
+        if controller is None or layers.entry(event.value).get("kind") != layers.INSTEAD:
             return
         before, self._before = self._before, None
         if before is not None and not controller.comparison.active:

@@ -1,0 +1,60 @@
+"""What is said of a map that is shown in place of attention."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+
+import numpy as np
+from scipy.special import expit
+
+from napari_asmil.analysis.dynamics import is_flat
+from napari_asmil.render.facts import share
+from napari_asmil.runs import LazyMaps
+from napari_asmil.runs.alone import TilesAlone
+from napari_asmil.runs.raw import RawScores
+from napari_asmil.runs.spread import Spread
+
+SATURATED = 0.01
+"""A sigmoid so near to 0 or 1 tells tiles apart no longer."""
+
+
+@singledispatch
+def told(view: LazyMaps, epoch: int) -> list[str]:
+    """Phrases about a map at an epoch.
+
+    Raises
+    ------
+    InputError
+        When there is none.
+    """
+    raise TypeError(f"nothing is known to say of {type(view).__name__}")
+
+
+@told.register
+def _(view: Spread, epoch: int) -> list[str]:
+    effective, tiles = view.effective(epoch), view.slide.n_tiles
+    flat = ", which is flat: maps that say nothing cannot disagree" if is_flat(effective / tiles, tiles) else ""
+    concentrated = f"effective tiles of their mean {effective:.4g} of {tiles} ({share(effective / tiles)}){flat}"
+    return [f"over {view.varied(epoch)}", f"of {view.subject}", concentrated]
+
+
+@told.register
+def _(view: RawScores, epoch: int) -> list[str]:
+    z = view.values(epoch).astype(np.float64)
+    sigmoid = expit(z)
+    lost = float(((sigmoid < SATURATED) | (sigmoid > 1 - SATURATED)).mean())
+    return [
+        f"of {view.run.name}",
+        f"mean {z.mean():.3g}, standard deviation {z.std():.3g}",
+        f"on {share(lost)} of the tiles their sigmoid is below {SATURATED} or above {1 - SATURATED}: there NSF tells"
+        " tiles apart no longer",
+    ]
+
+
+@told.register
+def _(view: TilesAlone, epoch: int) -> list[str]:
+    p = view.values(epoch)
+    return [
+        f"of {view.run.name}: what the classifier says of each tile as if it were the whole bag; this is no attention",
+        f"above one half on {share(float((p > 0.5).mean()))} of the tiles",
+    ]
