@@ -49,14 +49,14 @@ def columns_of(table: SlideTable) -> tuple[Column, ...]:
 
     return (
         Column("Slide", "Name of the slide, and its picture where the run knows one", _slide, _slide_key, False, False),
-        *([Column("Label", "Class of the slide", _label, _label_key, False, False)] if labelled else []),
-        *([Column("Prediction", PREDICTION, _prediction, _prediction_key, True, False)] if judged else []),
-        *([Column("Error (nats)", ERROR, _error, _error_key)] if judged and labelled else []),
         Column("Effective / M", f"{_tip('effective_share')} {WORDS}", _effective, _effective_key),
         *scalar("jsd", "JSD (bits)", "{:.3g}".format),
         *scalar("normalized_entropy", "Norm. entropy"),
         *scalar("jsd_anchor", "JSD to anchor (bits)", "{:.3g}".format),
         *scalar("top1_mass", "Top 1 % mass"),
+        *([Column("Label", "Class of the slide", _label, _label_key, False, False)] if labelled else []),
+        *([Column("Prediction", PREDICTION, _prediction, _prediction_key, True, False)] if judged else []),
+        *([Column("Error (nats)", ERROR, _error, _error_key)] if judged and labelled else []),
         *scalar("tumour_mass", "Tumour mass"),
         *scalar("tile_auc", "Tile AUC"),
         *scalar("topk_recall", "Top-k recall"),
