@@ -101,6 +101,20 @@ def test_a_run_with_an_anchor_offers_the_anchors_map(explore: ExploreDock, make_
     assert explore.controller.map.source == Source(branch="anchor")
 
 
+def test_what_is_changed_in_the_layer_controls_is_told(explore: ExploreDock, make_run: RunMaker, qtbot: Any) -> None:
+    controller = explore.controller
+    controller.show_map(controller.add_run(make_run()), "s0")
+    layer = controller.map_layer
+    assert layer is not None and "SMOOTHED" not in explore.legend.warnings.text()
+    layer.interpolation2d = "linear"
+    qtbot.waitUntil(lambda: "SMOOTHED for display (linear)" in explore.legend.warnings.text())
+    layer.interpolation2d = "nearest"
+    qtbot.waitUntil(lambda: "SMOOTHED" not in explore.legend.warnings.text())
+    layer.contrast_limits = (0.25, 1.75)
+    qtbot.waitUntil(lambda: "0.25 to 1.75" in explore.legend.facts.text())
+    assert "set by hand" in explore.legend.facts.text()
+
+
 def test_the_legend_names_run_normaliser_transform_limits_and_concentration(
     explore: ExploreDock, make_run: RunMaker
 ) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BAR_HEIGHT = 14
 STOPS = 64
+SMOOTHED = "SMOOTHED for display ({}): between tiles the colours are made up, and the map's border is drawn narrower."
 
 
 def map_facts(layer: Any, epoch: int) -> dict[str, str]:
@@ -128,6 +129,8 @@ class Legend(QWidget):
         self.bar.show_colours(layer.colormap, f"{low:.3g}", f"{high:.3g}")
         self.facts.setText(_table(short(facts)))
         words = [facts[name] for name in ("verdict", "caution") if facts.get(name)]
+        if (drawn := str(layer.interpolation2d)) != "nearest":
+            words.append(SMOOTHED.format(drawn))
         colour = get_theme(theme).warning.as_hex()
         self.warnings.setVisible(bool(words))
         self.warnings.setText("<br>".join(f"<span style='color:{colour}'>⚠ {escape(w)}</span>" for w in words))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from weakref import ref
 
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QPushButton
@@ -37,6 +39,7 @@ class ExploreDock(Dock):
         self.body.addWidget(self.panes)
         self.body.addWidget(self.instead)
         self.export: Export | None = None
+        self._heard: Callable[[], Any] = lambda: None
         self._late = QTimer(self)
         self._late.setSingleShot(True)
         self._late.setInterval(LEGEND_MS)
@@ -59,6 +62,13 @@ class ExploreDock(Dock):
         self.export_button.setEnabled(self.controller.map is not None)
         self.write_legend()
 
+    def _hear(self, layer: Any | None) -> None:
+        """Write anew when a person changes the looks of the described layer in its own controls."""
+        if layer is not None and layer is not self._heard():
+            for event in (layer.events.contrast_limits, layer.events.colormap, layer.events.interpolation2d):
+                event.connect(self._on_epoch)
+            self._heard = ref(layer)
+
     def _on_epoch(self) -> None:
         if not self._late.isActive():
             self._late.start()
@@ -69,7 +79,9 @@ class ExploreDock(Dock):
         if controller.viewer is not None:
             self.panes.write()
             self.instead.write_words()
-            self.legend.show_map(self._described(), controller.epoch, controller.viewer.theme)
+            described = self._described()
+            self._hear(described)
+            self.legend.show_map(described, controller.epoch, controller.viewer.theme)
 
     def _described(self) -> Any | None:
         """The layer the legend is about: the chosen pane while maps are compared."""
