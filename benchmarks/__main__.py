@@ -1,6 +1,7 @@
 """Run benchmarks and print one JSON line a figure: `python -m benchmarks [NAME...]`.
 
-A benchmark is a module `benchmarks/bench_NAME.py` with a function `run() -> Iterator[Result]`.
+A benchmark is a module `benchmarks/bench_NAME.py` with a function `run() -> Iterator[Result]`. The first words of a
+name stand for all that begin with them: `viewer` for `viewer_steps`, `viewer_canvas` and so on.
 Exit status: 0 when every figure keeps its limit, 1 when one does not or a benchmark breaks, 2 for an unknown name.
 """
 
@@ -45,11 +46,12 @@ def report(name: str) -> bool:
 def main(names: Sequence[str]) -> int:
     """Run the named benchmarks, or all, and return the exit status."""
     known = available()
-    unknown = [name for name in names if name not in known]
+    meant = {name: [one for one in known if one == name or one.startswith(f"{name}_")] for name in names}
+    unknown = [name for name, found in meant.items() if not found]
     if unknown:
         print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
-    kept = [report(name) for name in names or known]
+    kept = [report(name) for name in (dict.fromkeys(sum(meant.values(), [])) if names else known)]
     return 0 if all(kept) else 1
 
 

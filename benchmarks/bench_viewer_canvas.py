@@ -15,7 +15,7 @@ import imagecodecs
 import numpy as np
 import tifffile
 
-from benchmarks.bench_viewer import write_run
+from benchmarks.bench_viewer_steps import write_run
 from benchmarks.measure import Result, cpu_ms, median
 
 SIDE, TILE, LEVELS = 40_960, 512, 7

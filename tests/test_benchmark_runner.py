@@ -69,6 +69,17 @@ def test_without_a_name_all_run(capsys):
     assert {line["bench"] for line in lines(capsys)} == set(BENCHMARKS)
 
 
+def test_the_first_words_of_a_name_stand_for_all_that_begin_with_them(tmp_path, capsys):
+    for name in ("good_old", "goodness"):
+        (tmp_path / f"bench_{name}.py").touch()
+    sys.modules["benchmarks.bench_good_old"] = sys.modules["benchmarks.bench_slow"]
+    try:
+        runner.main(["good", "good_old"])
+    finally:
+        del sys.modules["benchmarks.bench_good_old"]
+    assert [line["bench"] for line in lines(capsys)] == ["good", "good", "slow"]
+
+
 def test_an_unknown_name_runs_nothing_and_lists_the_known(capsys):
     assert runner.main(["good", "scrubb"]) == 2
     out, err = capsys.readouterr()

@@ -30,6 +30,6 @@ def run() -> Iterator[Result]:
             panel.set_epoch(next(places))
             app.processEvents()
 
-        yield Result("curves", f"update of {CURVES} x {epochs}, p95", p95(cpu_ms(update)[0]), "ms CPU", 10)
-        yield Result("curves", f"cursor over {CURVES} x {epochs}, p95", p95(cpu_ms(move)[0]), "ms CPU", 2)
+        yield Result("viewer_curves", f"update of {CURVES} x {epochs}, p95", p95(cpu_ms(update)[0]), "ms CPU", 10)
+        yield Result("viewer_curves", f"cursor over {CURVES} x {epochs}, p95", p95(cpu_ms(move)[0]), "ms CPU", 2)
         panel.close()

@@ -53,23 +53,23 @@ def _in_this_window(case: str, tiles: int, folder: Path) -> Iterator[Result]:
     before, drawing = float(np.percentile(idle[:, 0], 99)), float(np.percentile(stepped[:, 0], 99))
     p99, p99_cpu = np.percentile(busy, 99, axis=0).tolist()
     longest, longest_cpu = busy.max(axis=0).tolist()
-    yield Result("training_ui", f"gap idle, {case}, p99", before, "ms")
-    yield Result("training_ui", f"gap in training, {case}, p99", p99, "ms", 50)
-    yield Result("training_ui", f"gap in training, {case}, longest", longest, "ms", 100)
-    yield Result("training_ui", f"gap in training / stepping without, {case}, p99", p99 / drawing, "ratio", 2.5)
-    yield Result("training_ui", f"gap in training / idle, {case}, p99", p99 / before, "ratio")
-    yield Result("training_ui", f"own CPU in a gap, {case}, p99", p99_cpu, "ms CPU", 50)
-    yield Result("training_ui", f"own CPU in a gap, {case}, longest", longest_cpu, "ms CPU", 100)
-    yield Result("training_ui", f"batch, {case}, median", batch, "ms")
-    yield Result("training_ui", f"stop, {case}", stopped, "ms", max(300, batch))
+    yield Result("viewer_training", f"gap idle, {case}, p99", before, "ms")
+    yield Result("viewer_training", f"gap in training, {case}, p99", p99, "ms", 50)
+    yield Result("viewer_training", f"gap in training, {case}, longest", longest, "ms", 100)
+    yield Result("viewer_training", f"gap in training / stepping without, {case}, p99", p99 / drawing, "ratio", 2.5)
+    yield Result("viewer_training", f"gap in training / idle, {case}, p99", p99 / before, "ratio")
+    yield Result("viewer_training", f"own CPU in a gap, {case}, p99", p99_cpu, "ms CPU", 50)
+    yield Result("viewer_training", f"own CPU in a gap, {case}, longest", longest_cpu, "ms CPU", 100)
+    yield Result("viewer_training", f"batch, {case}, median", batch, "ms")
+    yield Result("viewer_training", f"stop, {case}", stopped, "ms", max(300, batch))
 
 
 def _leaving(folder: Path) -> Iterator[Result]:
-    code = f"from benchmarks.bench_training_ui import leave; leave({str(folder)!r})"
+    code = f"from benchmarks.bench_viewer_training import leave; leave({str(folder)!r})"
     process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=LEFT)
     gone = time.time() - float((folder / "closed").read_text())
-    yield Result("training_ui", "closing mid-training, status", process.returncode, "exit status", 0)
-    yield Result("training_ui", "closing mid-training, to the end of the process", gone, "s", 2)
+    yield Result("viewer_training", "closing mid-training, status", process.returncode, "exit status", 0)
+    yield Result("viewer_training", "closing mid-training, to the end of the process", gone, "s", 2)
 
 
 def leave(folder: str) -> None:

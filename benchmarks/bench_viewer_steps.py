@@ -28,11 +28,11 @@ def run() -> Iterator[Result]:
         few = _tiles(viewer, write_run(Path(folder) / "few", 32, 50))
         many = _tiles(viewer, write_run(Path(folder) / "many", 316, 50))
         for name, case in (("1024", few), ("99856", many)):
-            yield Result("viewer", f"S4 slide reads in 33 steps at {name} tiles", case["reads"], "reads", 0)
-            yield Result("viewer", f"S2 step with redraw over a pan at {name} tiles", case["over pan"], "ratio", 2.5)
-            yield Result("viewer", f"legend at {name} tiles", case["legend"], "ms CPU")
-        yield Result("viewer", "S1 step at 99856 tiles, p95", many["p95"], "ms CPU", 15)
-        yield Result("viewer", "S1 step at 99856 over 1024 tiles, medians", many["median"] / few["median"], "ratio", 2)
+            yield Result("viewer_steps", f"S4 slide reads in 33 steps at {name} tiles", case["reads"], "reads", 0)
+            yield Result("viewer_steps", f"S2 step with redraw over a pan at {name} tiles", case["over pan"], "ratio", 2.5)
+            yield Result("viewer_steps", f"legend at {name} tiles", case["legend"], "ms CPU")
+        yield Result("viewer_steps", "S1 step at 99856 tiles, p95", many["p95"], "ms CPU", 15)
+        yield Result("viewer_steps", "S1 step at 99856 over 1024 tiles, medians", many["median"] / few["median"], "ratio", 2)
         yield from _epochs(Path(folder))
         viewer.close()
 
@@ -77,8 +77,8 @@ def _epochs(here: Path) -> Iterator[Result]:
     memory.map_layer.data = np.random.default_rng(0).random((50, 100, 100), dtype=np.float32)
     times = cpu_ms(*(_step(controller) for controller in (few, many, memory)), repeats=60)
     on_50, on_1000, in_memory = map(median, times)
-    yield Result("viewer", "S3 step at 1000 over 50 epochs", on_1000 / on_50, "ratio", 1.3)
-    yield Result("viewer", "S3 step from zarr over numpy in memory", on_50 / in_memory, "ratio", 1.6)
+    yield Result("viewer_steps", "S3 step at 1000 over 50 epochs", on_1000 / on_50, "ratio", 1.3)
+    yield Result("viewer_steps", "S3 step from zarr over numpy in memory", on_50 / in_memory, "ratio", 1.6)
     for viewer in viewers:
         viewer.close()
 
