@@ -11,6 +11,7 @@ import pkgutil
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import benchmarks
 from benchmarks.measure import Result
@@ -51,7 +52,8 @@ def main(names: Sequence[str]) -> int:
     if unknown:
         print(f"no benchmark {', '.join(unknown)}; there are: {', '.join(known)}", file=sys.stderr)
         return 2
-    kept = [report(name) for name in (dict.fromkeys(sum(meant.values(), [])) if names else known)]
+    wanted = dict.fromkeys(chain.from_iterable(meant.values())) if names else known
+    kept = [report(name) for name in wanted]
     return 0 if all(kept) else 1
 
 

@@ -29,10 +29,14 @@ def run() -> Iterator[Result]:
         many = _tiles(viewer, write_run(Path(folder) / "many", 316, 50))
         for name, case in (("1024", few), ("99856", many)):
             yield Result("viewer_steps", f"S4 slide reads in 33 steps at {name} tiles", case["reads"], "reads", 0)
-            yield Result("viewer_steps", f"S2 step with redraw over a pan at {name} tiles", case["over pan"], "ratio", 2.5)
+            yield Result(
+                "viewer_steps", f"S2 step with redraw over a pan at {name} tiles", case["over pan"], "ratio", 2.5
+            )
             yield Result("viewer_steps", f"legend at {name} tiles", case["legend"], "ms CPU")
         yield Result("viewer_steps", "S1 step at 99856 tiles, p95", many["p95"], "ms CPU", 15)
-        yield Result("viewer_steps", "S1 step at 99856 over 1024 tiles, medians", many["median"] / few["median"], "ratio", 2)
+        yield Result(
+            "viewer_steps", "S1 step at 99856 over 1024 tiles, medians", many["median"] / few["median"], "ratio", 2
+        )
         yield from _epochs(Path(folder))
         viewer.close()
 
