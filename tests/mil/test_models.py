@@ -137,6 +137,19 @@ def test_an_anchor_starts_as_a_copy_moves_by_its_momentum_and_takes_no_gradient(
     assert not anchor.log_alpha(x, model(x).scored).requires_grad
 
 
+@pytest.mark.parametrize("method", ["abmil", "asmil"])
+def test_the_distance_to_the_anchor_is_a_share_of_the_model_s_own_length(method: str) -> None:
+    model = model_of(method)
+    anchor = Anchor(model.scorer, Normalizer("nsf"), momentum=0.9)
+    assert anchor.distance(model.scorer) == 0
+    with torch.no_grad():
+        for p in model.scorer.parameters():
+            p.mul_(1.5)
+    assert anchor.distance(model.scorer) == pytest.approx(0.5 / 1.5, rel=1e-6)
+    anchor.update(model.scorer)
+    assert anchor.distance(model.scorer) == pytest.approx(0.9 * 0.5 / 1.5, rel=1e-6)
+
+
 def test_standardising_is_part_of_the_weights() -> None:
     model = model_of("abmil")
     model.standardize_with(torch.full((12,), 3.0), torch.full((12,), 0.5))

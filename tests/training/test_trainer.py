@@ -83,6 +83,15 @@ def test_without_being_asked_no_evidence_is_recorded(tmp_path: Path) -> None:
         run.evidence(0, "s2")
 
 
+def test_how_far_model_and_anchor_are_apart_is_a_curve_where_there_is_an_anchor(tmp_path: Path) -> None:
+    for name, anchor in (("with", {"beta": 1.0}), ("without", None)):
+        for _ in fit(small_cohort(), small_recipe(method="abmil", anchor=anchor), tmp_path / f"{name}.asmil"):
+            pass
+    drift = open_run(tmp_path / "with.asmil").curves()["anchor_drift"]
+    assert np.isnan(drift[0]) and (drift[1:] > 0).all()
+    assert "anchor_drift" not in open_run(tmp_path / "without.asmil").curves()
+
+
 def test_a_batch_is_never_silent(tmp_path: Path) -> None:
     events = list(fit(small_cohort(), small_recipe(), tmp_path / "a.asmil"))
     assert isinstance(next(e for e in events if not isinstance(e, BatchDone)), Started)

@@ -67,6 +67,18 @@ class Anchor(nn.Module):
         for own, new in zip(self.scorer.buffers(), online.buffers(), strict=True):
             own.copy_(new)
 
+    @torch.no_grad()
+    def distance(self, online: Scorer) -> float:
+        """How far the online scorer's weights are from the anchor's, Euclidean, as a share of the online ones' length.
+
+        With ``shares_embedding`` weights that the anchor does not use count too.
+        """
+        mine, theirs = (
+            torch.cat([p.flatten().cpu() for p in scorer.parameters()]).double() for scorer in (self.scorer, online)
+        )
+        length = float(theirs.norm())
+        return float((mine - theirs).norm()) / length if length > 0 else 0.0
+
     def train(self, mode: bool = True) -> Anchor:
         """Ignored: an anchor is always in evaluation mode."""
         return super().train(False)

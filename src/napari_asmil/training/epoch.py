@@ -62,3 +62,5 @@ def train_epoch(
     if state.anchor is not None and recipe.anchor is not None and recipe.anchor.update == "epoch":
         state.anchor.update(state.model.scorer)
     curves |= losses.means()
+    if state.anchor is not None:
+        curves["anchor_drift"] = state.anchor.distance(state.model.scorer)

@@ -152,6 +152,11 @@ _CURVES = {
     "loss_ensemble": ("KL to the running mean map", "nats", f"{_OF_TRAINING}, before its weight beta"),
     "test_loss": ("Test cross-entropy", "nats", "Mean over the test bags"),
     "val_loss": ("Validation cross-entropy", "nats", "Mean over the validation bags"),
+    "anchor_drift": (
+        "Distance of model and anchor",
+        "share",
+        "Of the weights that make the scores, as a share of the model's own length, at the end of the epoch",
+    ),
     "lr": ("Learning rate", "", "Mean over the steps of the epoch"),
 }
 _METRICS = {"auc": "AUC", "macro_f1": "macro F1", "accuracy": "accuracy"}
