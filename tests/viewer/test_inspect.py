@@ -167,7 +167,7 @@ def test_without_raw_scores_words_say_why_and_the_stored_map_is_shown(model: Any
     assert dock.distribution.missing.text().startswith("Raw scores of 's0' were not recorded")
     assert [bars.counts.sum() for bars in dock.distribution.maps._bars] == [25]
     pick(dock.distribution.maps, 0.0, 9.0)
-    qtbot.waitUntil(lambda: selected(dock) != [])
+    qtbot.waitUntil(lambda: selected(dock) != [] and not dock.distribution._pick_soon.isActive())
     p = shaped("honest") / shaped("honest").sum()
     assert set(selected(dock)) == set(np.flatnonzero(p * 25 >= dock.distribution.interval[1].low).tolist())
 
@@ -187,7 +187,7 @@ def write_unwatched(path: Path, p: np.ndarray) -> Path:
 
 def test_a_range_of_m_alpha_selects_its_tiles_and_says_how_many(dock: InspectDock, qtbot: Any) -> None:
     pick(dock.distribution.maps, 0.05, 0.4)
-    qtbot.waitUntil(lambda: selected(dock) != [])
+    qtbot.waitUntil(lambda: selected(dock) != [] and not dock.distribution._pick_soon.isActive())
     what, interval = dock.distribution.interval
     assert what == "M·α" and (interval.low, interval.high) == (
         float(f"{interval.low:.3g}"),
@@ -210,7 +210,7 @@ def test_a_range_of_m_alpha_selects_its_tiles_and_says_how_many(dock: InspectDoc
 
 def test_a_range_of_scores_selects_tiles_with_any_row_in_it(dock: InspectDock, qtbot: Any) -> None:
     pick(dock.distribution.scores, 0.8, 1.6)
-    qtbot.waitUntil(lambda: selected(dock) != [])
+    qtbot.waitUntil(lambda: selected(dock) != [] and not dock.distribution._pick_soon.isActive())
     _, interval = dock.distribution.interval
     z = random_z(4, 0, 2, TILES)
     inside = np.flatnonzero(((z >= interval.low) & (z <= interval.high)).any(axis=0))
@@ -222,7 +222,7 @@ def test_a_range_beyond_the_axis_is_open(dock: InspectDock, qtbot: Any) -> None:
     panel = dock.distribution.maps
     bins = panel._bins
     panel._on_span(0.1, bins.high + 1)
-    qtbot.waitUntil(lambda: selected(dock) != [])
+    qtbot.waitUntil(lambda: selected(dock) != [] and not dock.distribution._pick_soon.isActive())
     _, interval = dock.distribution.interval
     assert interval.high == np.inf
     assert selected(dock) == np.flatnonzero(by("softmax", 4) >= interval.low).tolist()
@@ -232,7 +232,7 @@ def test_a_range_beyond_the_axis_is_open(dock: InspectDock, qtbot: Any) -> None:
 def test_the_region_can_be_moved_and_a_click_drops_it(dock: InspectDock, qtbot: Any) -> None:
     panel = dock.distribution.maps
     pick(panel, 0.1, 0.4)
-    qtbot.waitUntil(lambda: selected(dock) != [])
+    qtbot.waitUntil(lambda: selected(dock) != [] and not dock.distribution._pick_soon.isActive())
     panel.region.setRegion((-0.4, -0.1))
     m_alpha = by("softmax", 4)
     qtbot.waitUntil(lambda: selected(dock) == np.flatnonzero((m_alpha >= 0.398) & (m_alpha <= 0.794)).tolist())
@@ -244,7 +244,7 @@ def test_the_region_can_be_moved_and_a_click_drops_it(dock: InspectDock, qtbot: 
 
 def test_the_range_follows_the_map(dock: InspectDock, qtbot: Any) -> None:
     pick(dock.distribution.maps, 0.1, 0.6)
-    qtbot.waitUntil(lambda: selected(dock) != [])
+    qtbot.waitUntil(lambda: selected(dock) != [] and not dock.distribution._pick_soon.isActive())
     _, interval = dock.distribution.interval
     dock.controller.show_map(dock.controller.runs[0], "s0", Source(Normalizer("nsf")))
     m_alpha = by("nsf", 4)
@@ -254,7 +254,7 @@ def test_the_range_follows_the_map(dock: InspectDock, qtbot: Any) -> None:
 
 def test_a_range_that_no_tile_is_in_says_so_and_comes_back(dock: InspectDock, qtbot: Any) -> None:
     pick(dock.distribution.maps, 0.1, 0.6)
-    qtbot.waitUntil(lambda: selected(dock) != [])
+    qtbot.waitUntil(lambda: selected(dock) != [] and not dock.distribution._pick_soon.isActive())
     words = dock.distribution.words
     flat = Source(Normalizer("softmax", temperature=100.0))
     dock.controller.show_map(dock.controller.runs[0], "s0", flat)
@@ -268,7 +268,7 @@ def test_a_range_that_no_tile_is_in_says_so_and_comes_back(dock: InspectDock, qt
 
 def test_tiles_that_others_select_are_the_second_colour(dock: InspectDock, qtbot: Any) -> None:
     pick(dock.distribution.maps, 0.1, 0.6)
-    qtbot.waitUntil(lambda: selected(dock) != [])
+    qtbot.waitUntil(lambda: selected(dock) != [] and not dock.distribution._pick_soon.isActive())
     mask = np.isin(np.arange(TILES), [1, 2, 3])
     dock.controller.selection.select(mask)
     assert dock.distribution.interval is None and dock.distribution.maps.range is None
@@ -378,7 +378,7 @@ def test_without_a_map_the_dock_says_so(model: Any, qtbot: Any) -> None:
 def test_a_map_that_is_taken_away_and_comes_back(dock: InspectDock, qtbot: Any) -> None:
     controller = dock.controller
     pick(dock.distribution.maps, 0.1, 0.6)
-    qtbot.waitUntil(lambda: selected(dock) != [])
+    qtbot.waitUntil(lambda: selected(dock) != [] and not dock.distribution._pick_soon.isActive())
     controller.viewer.layers.remove(controller.map_layer)
     assert dock.of.text() == "No map is shown." and selected(dock) == []
     assert controller.marks.layer is None
@@ -456,7 +456,7 @@ def test_hidden_it_hears_nothing_and_draws_when_it_is_shown(dock: InspectDock) -
 
 def test_a_range_is_followed_behind_another_tab(dock: InspectDock, qtbot: Any) -> None:
     pick(dock.distribution.maps, 0.1, 0.6)
-    qtbot.waitUntil(lambda: selected(dock) != [])
+    qtbot.waitUntil(lambda: selected(dock) != [] and not dock.distribution._pick_soon.isActive())
     _, interval = dock.distribution.interval
     dock.tabs.setCurrentIndex(1)
     dock.controller.set_epoch(0)
