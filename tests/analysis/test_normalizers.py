@@ -37,6 +37,17 @@ def test_rows_of_which_one_alone_is_far_below_zero_keep_their_own_form() -> None
     np.testing.assert_allclose(p[1], exponential / exponential.sum(), rtol=1e-14)
 
 
+@pytest.mark.parametrize("normalizer", [Normalizer(), Normalizer("nsf"), Normalizer("entmax")], ids=lambda n: n.name)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_row_that_is_no_number_is_none_throughout_and_warns_of_nothing(normalizer: Normalizer, bad: float) -> None:
+    z = np.zeros((3, 4))
+    z[1, 2], z[2, 0] = bad, -np.inf
+    p = normalizer.probabilities(z)
+    np.testing.assert_array_equal(p[0], 0.25)
+    assert np.isnan(p[1]).all()
+    np.testing.assert_allclose(p[2], [0, 1 / 3, 1 / 3, 1 / 3])  # a score of -inf leaves its tile out
+
+
 @given(seed=st.integers(0, 2**32 - 1), tiles=st.integers(1, 60))
 def test_entmax_of_order_2_is_the_projection_onto_the_simplex(seed: int, tiles: int) -> None:
     z = np.random.default_rng(seed).normal(0, 1, tiles)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,11 +11,13 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_asmil.analysis.normalizers import Normalizer
-from napari_asmil.runs import MapView, Source
+from napari_asmil.errors import InputError
+from napari_asmil.runs import MapView, RunWriter, Source
 from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.keys import KEYS, words
 from napari_asmil.viewer.steps import go_to_slide, step_epoch, step_run, step_slide
+from tests.conftest import header, record
 from tests.viewer.conftest import Pictured
 
 
@@ -124,6 +127,59 @@ def test_a_comparison_goes_along_to_the_next_slide(controller: Controller) -> No
     assert controller.comparison.active
     step_slide(controller, 1)
     assert [layer.data.slide.slide_id for layer in controller.comparison.maps] == ["other", "other"]
+
+
+def test_attention_that_one_slide_lacks_comes_back_on_the_next(
+    model: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_asmil.viewer.steps.show_info", told.append)
+    whole = header(3, 1, 5, 0, False)
+    slides = tuple(replace(slide, watched=slide.slide_id != "s1") for slide in whole.slides)
+    with RunWriter.create(tmp_path / "run.asmil", replace(whole, slides=slides)) as writer:
+        writer.write(record(0, 3, 1, 25, False))
+    controller = Controller.of(model)
+    nsf = Source(Normalizer("nsf", offset=2.0))
+    controller.show_map(controller.add_run(tmp_path / "run.asmil"), "s0", nsf)
+    seen = []
+    for _ in range(3):
+        step_slide(controller, 1)
+        assert controller.map is not None
+        seen.append((controller.map.slide.slide_id, controller.map.source))
+    assert seen == [("s1", Source()), ("s2", nsf), ("s0", nsf)]
+    assert told == ["Raw scores of s1 were not recorded in run: its map is shown as stored."]
+    step_slide(controller, 1)
+    controller.show_map(controller.runs[0], "s0", Source())  # now that is wished for
+    step_slide(controller, -1)
+    assert controller.map is not None and controller.map.source == Source()
+
+
+def test_a_group_of_rows_that_the_next_run_lacks_becomes_the_mean(
+    controller: Controller, make_run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_asmil.viewer.steps.show_info", told.append)
+    many, one = controller.add_run(make_run("many", rows=3)), controller.add_run(make_run("one"))
+    many.attrs["row_names"] = [f"head {at} / token 1" for at in range(2)] + ["head 0 / token 2"]
+    controller.show_map(many, "s0", Source(Normalizer(), "token 1"))
+    step_run(controller, 1)
+    assert controller.current == (one, "s0")
+    assert controller.map is not None and controller.map.source == Source(Normalizer())
+    assert told == ["one has no row 'token 1': the mean of its rows is shown."]
+
+
+def test_a_comparison_stays_where_a_pane_has_not_the_next_slide(controller: Controller, tmp_path: Any) -> None:
+    first = controller.runs[0]
+    alone = replace(header(1, 1, 8, 0, False), slides=(replace(header(1, 1, 8, 0, False).slides[0], slide_id="slide"),))
+    given = record(0, 1, 1, 64, False)
+    with RunWriter.create(tmp_path / "alone.asmil", alone) as writer:
+        writer.write(replace(given, slides={"slide": given.slides["s0"]}))
+    other = controller.add_run(tmp_path / "alone.asmil")
+    cells = [cell_of(MapView(run, "slide")) for run in (first, other)]
+    controller.comparison.enter(cells, "slide", "m_alpha")
+    with pytest.raises(InputError, match="'other' is not recorded"):
+        step_slide(controller, 1)
+    assert controller.comparison.active and controller.current == (first, "slide")
 
 
 def test_a_key_that_is_taken_is_left_alone(model: Any, pictured: Pictured) -> None:

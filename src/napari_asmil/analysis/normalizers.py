@@ -72,17 +72,21 @@ class Normalizer:
             return np.asarray(np.log(entmax(z, self.alpha)))
 
     def probabilities(self, z: ArrayLike) -> NDArray[np.float64]:
-        """Probabilities of scores z (..., M), float64 of the same shape; without the detour over logs."""
+        """Probabilities of scores z (..., M), float64 of the same shape; without the detour over logs.
+
+        A row with a score that is NaN or infinity is NaN throughout.
+        """
         if self.name == "entmax":
             return entmax(z, self.alpha)
         scaled = np.divide(z, self.temperature, dtype=np.float64)
         if self.name == "nsf":
             scaled += self.offset
         top = scaled.max(axis=-1, keepdims=True)
+        top = np.where(np.isposinf(top), np.nan, top)
         p = expit(scaled) if self.name == "nsf" else np.exp(scaled - top)
         if self.name == "nsf" and (top < LEAST_SIGMOID).any():  # of such rows the sum may be too small to divide by
             p = np.where(top < LEAST_SIGMOID, np.exp(scaled - top), p)
-        p /= p.sum(axis=-1, keepdims=True)
+        p /= np.where(np.isnan(top), np.nan, p.sum(axis=-1, keepdims=True))
         return np.asarray(p)
 
     def as_dict(self) -> dict[str, Any]:
@@ -126,6 +130,8 @@ def entmax(z: ArrayLike, alpha: float = 1.5) -> NDArray[np.float64]:
 
 def _entmax_row(scaled: NDArray[np.float64], alpha: float) -> NDArray[np.float64]:
     power, top = 1.0 / (alpha - 1), scaled.max()
+    if not np.isfinite(top):
+        return np.full_like(scaled, np.nan)
     low, high = top - 1.0, top - scaled.size ** (1 - alpha)
     used = np.flatnonzero(scaled > low)  # tau is no lower, so no other tile can have a share
     near = scaled[used]

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
-from napari_asmil.runs import Source
+from napari.utils.notifications import show_info
+
+from napari_asmil.runs import MapView, Source
+from napari_asmil.runs.rows import rows_called
+from napari_asmil.runs.view import MEAN
 
 if TYPE_CHECKING:
     from napari_asmil.runs import Run
     from napari_asmil.viewer.controller import Controller
 
     Shown = tuple[Run, Source, str]
+
+_WISHED: WeakKeyDictionary[Controller, tuple[Source, Source, tuple[Run, str]]] = WeakKeyDictionary()
+"""The attention that was wished for last, what was shown for want of it, and of which run and slide."""
 
 
 def step_epoch(controller: Controller, by: int) -> None:
@@ -70,7 +77,8 @@ class Flip:
             return
         run, source, transform = self._before
         if run in controller.runs and _has(run, controller.current[1]):
-            controller.show_map(run, controller.current[1], source, transform)
+            fitted, _ = fitting(run, controller.current[1], source)
+            controller.show_map(run, controller.current[1], fitted, transform)
 
     def _on_map(self) -> None:
         controller = self._owner()
@@ -101,6 +109,8 @@ def go_to_slide(controller: Controller, slide_id: str, run: Run | None = None) -
     if shown is not None and controller.current == (run, slide_id):
         return
     cells, transform = comparison.cells, "m_alpha" if shown is None else shown.transform_name
+    for cell in cells:
+        cell.view(MapView, slide_id, transform, [cell.run])  # refuses before anything has changed
     comparison.leave()
     camera = controller.viewer.scene.camera
     center, zoom = camera.center, camera.zoom
@@ -113,16 +123,30 @@ def go_to_slide(controller: Controller, slide_id: str, run: Run | None = None) -
 
 
 def show_fitting(controller: Controller, run: Run, slide_id: str) -> None:
-    """Show a slide of a run with the attention at hand, or as stored where the run cannot derive that."""
+    """Show a slide of a run with the attention at hand, or the nearest to it that the run can derive, and say so.
+
+    What could not be had is tried again on the slides that follow, until another attention is chosen.
+    """
     shown = controller.map
-    source = Source() if shown is None else shown.source
-    if source.branch == "anchor" and not run.has_anchor:
-        source = Source()
-    if source.normalizer is not None and not run.slide(slide_id).has_scores:
-        source = Source()
-    elif shown is not None and source.row in set(shown.run.row_names) - set(run.row_names):
-        source = Source(source.normalizer)
+    wished = Source() if shown is None else shown.source
+    if controller in _WISHED and _WISHED[controller][1:] == (wished, controller.current):
+        wished = _WISHED[controller][0]
+    source, why = fitting(run, slide_id, wished)
     controller.show_map(run, slide_id, source)
+    _WISHED[controller] = wished, source, (run, slide_id)
+    if why:
+        show_info(why)
+
+
+def fitting(run: Run, slide_id: str, wished: Source) -> tuple[Source, str]:
+    """The attention that a run can derive of a slide nearest to that which is wished for, and why it is another."""
+    if wished.branch == "anchor" and not run.has_anchor:
+        return Source(), f"{run.name} has no anchor: its map is shown as stored."
+    if wished.normalizer is not None and not run.slide(slide_id).has_scores:
+        return Source(), f"Raw scores of {slide_id} were not recorded in {run.name}: its map is shown as stored."
+    if wished.row != MEAN and not rows_called(run.row_names, wished.row):
+        return Source(wished.normalizer), f"{run.name} has no row {wished.row!r}: the mean of its rows is shown."
+    return wished, ""
 
 
 def _has(run: Run, slide_id: str) -> bool:
