@@ -108,14 +108,16 @@ def test_neighbours_of_the_shown_epoch_are_there_before_anyone_asks(
         np.testing.assert_array_equal(view[epoch], oracle[epoch])
 
 
-def test_a_map_as_stored_is_not_fetched_ahead(model: Any, make_run: RunMaker) -> None:
+def test_a_map_as_stored_is_not_fetched_ahead(
+    model: Any, make_run: RunMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     controller = Controller.of(model)
     view = controller.show_map(controller.add_run(make_run()), "s0")
     controller.set_epoch(2)
     asked: list[int] = []
-    view.values = lambda epoch: asked.append(epoch)  # type: ignore[method-assign,assignment,return-value]
+    monkeypatch.setattr(view.run, "attention", lambda epoch, *_: asked.append(epoch))
     controller.idle.finish()
-    assert asked == []
+    assert asked == [] and not controller.idle.active
 
 
 def test_what_is_fetched_of_another_normaliser_is_not_taken_for_this_one(model: Any, make_run: RunMaker) -> None:

@@ -286,14 +286,17 @@ def test_comparing_hides_it_and_leaving_brings_it_back(model: Any, controller: C
 def test_it_grows_with_its_run(controller: Controller, make_run: RunMaker) -> None:
     path = make_run("growing", epochs=2, planned=4, rows=3)
     controller.show_map(controller.add_run(path), "s1")
-    controller.instead.show("epochs")
     controller.instead.window = 3
+    controller.instead.show("epochs")
+    assert controller.instead.layer is not None
+    before = controller.instead.layer.data
     with RunWriter.resume(path) as writer:
         writer.write(record(3, 2, 3, TILES, False))
     run = controller.find_run(path)
     assert run is not None
     controller.follower.refresh(run)
     controller.set_epoch(3)
+    assert controller.instead.layer.data is before  # it has grown, and was not made anew
     np.testing.assert_allclose(shown(controller), spread_of([stored(e, 3) for e in (1, 2, 3)]), rtol=1e-4)
 
 

@@ -86,6 +86,18 @@ def test_the_slider_shows_the_number_of_the_map_that_is_shown(explore: ExploreDo
     assert numbers["temperature"].isVisible() and not numbers["alpha"].isVisible()
 
 
+def test_a_number_that_the_box_rounds_stays_as_it_is_until_it_is_changed(explore: ExploreDock) -> None:
+    from napari_asmil.analysis.normalizers import Normalizer
+
+    controller, chooser = explore.controller, explore.chooser
+    run, _ = controller.current  # type: ignore[misc]
+    controller.show_map(run, "s0", Source(Normalizer("nsf", temperature=0.125)))
+    chooser.transform.setCurrentIndex(chooser.transform.findData("log10"))
+    assert controller.map is not None and controller.map.source.normalizer.temperature == 0.125  # type: ignore[union-attr]
+    chooser.numbers["temperature"].setValue(0.2)
+    assert controller.map.source.normalizer.temperature == 0.2  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("log", [False, True])
 def test_slider_and_box_agree_over_the_whole_range(qtbot: Any, log: bool) -> None:
     number = Number(1.0, 0.01, 100.0, ends=(0.05, 20.0), log=log)

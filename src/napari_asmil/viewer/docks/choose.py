@@ -14,7 +14,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.runs import MapView, Run, Source, sources
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.base import add_row
-from napari_asmil.viewer.docks.number import Number
+from napari_asmil.viewer.docks.number import DECIMALS, Number
 from napari_asmil.viewer.keys import words
 from napari_asmil.viewer.steps import go_to_slide
 
@@ -95,8 +95,17 @@ class Chooser(QGroupBox):
         chosen = self.normalizer.currentData()
         if chosen in (STORED, ANCHOR, None):
             return Source(branch="anchor" if chosen == ANCHOR else "online")
-        given = {name: self.numbers[name].value() for name in USES[chosen]}
+        given = {name: self._number(chosen, name) for name in USES[chosen]}
         return Source(Normalizer(chosen, **given), self.row.currentData())
+
+    def _number(self, chosen: str, name: str) -> float:
+        """What a box says, or the number of the map that is shown where the box merely rounds it."""
+        value, view = self.numbers[name].value(), self._controller.map
+        shown = None if view is None else view.source.normalizer
+        if shown is None or shown.name != chosen:
+            return value
+        exact = float(getattr(shown, name))
+        return exact if abs(exact - value) < 0.51 * 10**-DECIMALS else value
 
     def _on_run(self) -> None:
         run: Run | None = self.run.currentData()

@@ -7,7 +7,7 @@ import math
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QSlider, QWidget
 
-STEPS = 400
+STEPS, DECIMALS = 400, 2
 
 
 class Number(QWidget):
@@ -35,7 +35,7 @@ class Number(QWidget):
         self.slider, self.spin = QSlider(Qt.Orientation.Horizontal), QDoubleSpinBox()
         self.slider.setRange(0, STEPS)
         self.spin.setRange(low, high)
-        self.spin.setDecimals(2)
+        self.spin.setDecimals(DECIMALS)
         self.spin.setSingleStep(0.1)
         self.spin.setKeyboardTracking(False)
         self.spin.setAlignment(Qt.AlignmentFlag.AlignRight)
