@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_asmil.errors import InputError
-from napari_asmil.geometry import MAX_RASTER_PIXELS, TileGrid
+from napari_asmil.geometry import MAX_QUADS, MAX_RASTER_PIXELS, TileGrid, TileQuads
 
 
 def lattice(xs, ys):
@@ -79,10 +79,63 @@ def test_tile_order_is_kept_and_cannot_be_changed():
         grid.xy[0] = 0
 
 
-def test_tiles_without_a_common_lattice_are_refused_rather_than_moved():
+def test_tiles_without_a_common_lattice_have_no_raster_rather_than_a_moved_tile():
     far = 2 * int(MAX_RASTER_PIXELS**0.5)
+    grid = TileGrid([[0, 0], [far + 1, far]], 2)
     with pytest.raises(InputError, match="share no lattice"):
-        _ = TileGrid([[0, 0], [far + 1, far]], 2).raster
+        _ = grid.raster
+    np.testing.assert_array_equal(grid.drawing.boxes, [[0, 0, 2, 2], [far + 1, far, far + 3, far + 2]])
+
+
+def test_what_is_drawn_is_the_raster_where_there_is_one():
+    grid = TileGrid(lattice([0, 64], [0]), 64)
+    assert grid.drawing is grid.raster
+
+
+def pieces(size, count):
+    """Lattices of as many tiles each, whose offsets share no divisor, too far apart for a common raster."""
+    side = int(count**0.5)
+    whole = lattice(np.arange(side) * int(size), np.arange(side) * int(size))
+    return np.concatenate([whole + offset for offset in ((0, 0), (50_021, 37), (13, 61_001))])
+
+
+def test_corners_of_rectangles_are_those_of_the_tiles_to_the_pixel():
+    grid = TileGrid(pieces(512, 625), 512)
+    quads = grid.drawing
+    assert quads.shape == (3 * 625,) and quads.vertices.shape == (4 * 3 * 625, 2) and quads.faces.max() == 4 * 1875 - 1
+    for at in (0, -1):
+        x, y = grid.xy[at] - 0.5
+        expected = [[y, x], [y, x + 512], [y + 512, x + 512], [y + 512, x]]
+        np.testing.assert_array_equal(quads.vertices.reshape(-1, 4, 2)[at], expected)
+    values = np.arange(1875.0)
+    np.testing.assert_array_equal(quads.to_image(values), values)
+
+
+def test_triangles_of_a_rectangle_fill_it():
+    quads = TileGrid([[0, 0]], 256.5).drawing
+    a, b, c = np.moveaxis(quads.vertices[quads.faces], 1, 0)
+    areas = np.abs((b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]) / 2
+    np.testing.assert_array_equal(areas, [256.5**2 / 2] * 2)
+
+
+def test_tiles_of_an_edge_that_is_no_whole_number_are_not_cut_where_their_corners_are_rounded():
+    quads = TileGrid([[0, 0], [256, 0], [513, 0]], 256.5).drawing
+    np.testing.assert_array_equal(quads.boxes[:, 2], [256.5, 512.5, 769.5])
+    assert not quads.mixed
+
+
+def test_tiles_that_overlap_too_densely_are_left_whole():
+    xy = np.random.default_rng(0).integers(0, 200, (500, 2))
+    quads = TileGrid(xy, 100.5).drawing
+    assert quads.mixed and quads.shape == (500,)
+
+
+def test_more_tiles_than_can_be_drawn_one_by_one_are_refused_with_the_reason():
+    most = TileGrid(np.arange(2 * MAX_QUADS).reshape(-1, 2) * 1000, 0.5)
+    assert most.drawing.shape == (MAX_QUADS,)
+    more = TileGrid(np.arange(2 * MAX_QUADS + 2).reshape(-1, 2) * 1000, 0.5)
+    with pytest.raises(InputError, match=r"not a whole number.*20,001 tiles are more than the 20,000"):
+        _ = more.drawing
 
 
 def test_an_edge_that_is_no_whole_number_is_refused_as_a_raster_but_has_centres():
@@ -117,6 +170,25 @@ def test_every_raster_equals_painting_level_0_pixels_one_by_one(corners, size):
     drawn = np.kron(raster.to_image(values), np.ones((raster.pixel, raster.pixel)))
     np.testing.assert_allclose(drawn, painted, rtol=1e-6)
     assert raster.origin == (y0 + raster.pixel / 2 - 0.5, x0 + raster.pixel / 2 - 0.5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    corners=st.lists(st.tuples(st.integers(-40, 40), st.integers(-40, 40)), min_size=1, max_size=12),
+    size=st.integers(1, 24),
+)
+def test_rectangles_never_overlap_and_paint_what_the_raster_paints(corners, size):
+    grid = TileGrid(corners, size)
+    quads, values = TileQuads.of(grid.xy, grid.size), np.arange(1.0, len(corners) + 1)
+    x0, y0, x1, y1 = map(int, grid.bounds)
+    painted, times = np.full((y1 - y0, x1 - x0), np.nan), np.zeros((y1 - y0, x1 - x0), int)
+    for box, value in zip(quads.boxes.astype(int) - (x0, y0, x0, y0), quads.to_image(values), strict=True):
+        here = np.s_[box[1] : box[3], box[0] : box[2]]
+        painted[here] = value
+        times[here] += 1
+    assert times.max() == 1
+    pixel = grid.raster.pixel
+    np.testing.assert_allclose(painted, np.kron(grid.raster.to_image(values), np.ones((pixel, pixel))), rtol=1e-6)
 
 
 def test_tiles_and_their_raster_show_themselves_as_a_line():

@@ -2,7 +2,7 @@
 
 A slide pixel `i` has its centre at world coordinate `i`, so it covers ``[i - .5, i + .5)``. A tile whose
 top-left slide pixel is `x0` and whose edge is `s` level-0 px covers ``[x0 - .5, x0 + s - .5)`` and has its
-centre at ``x0 + s / 2 - .5``. Everything that draws tiles goes through `TileRaster`.
+centre at ``x0 + s / 2 - .5``. What a window draws is `TileGrid.drawing`: a raster, or rectangles where there is none.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ from napari_asmil.words import counted
 
 MAX_RASTER_PIXELS = 2**22
 """Above this a common raster is refused: drawing it would cost more than the slide itself."""
+MAX_QUADS = 20_000
+"""Above this tiles are not drawn one by one: an epoch's step would be felt."""
+MAX_PIECES = 30_000
+"""Above this tiles that overlap are not cut."""
+MAX_NEIGHBOURS = 64
+"""A tile that overlaps more others than this is not cut along their edges."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -53,21 +59,128 @@ class TileRaster:
 
     def to_image(self, values: ArrayLike) -> NDArray[np.float32]:
         """Scatter one value a tile, shape (M,), to an image (h, w): NaN outside, overlaps averaged."""
-        given = np.asarray(values, dtype=np.float32)
-        image = np.full(self.shape[0] * self.shape[1], np.nan, dtype=np.float32)
-        if self._overlaps:
-            inside = self._cover > 0
-            total = np.bincount(self._flat, weights=given[self._tile], minlength=len(image))
-            image[inside] = total[inside] / self._cover[inside]
-        else:
-            image[self._flat] = given[self._tile]
-        return image.reshape(self.shape)
+        given = np.asarray(values, dtype=np.float32)[self._tile]
+        return _scatter(given, self._flat, self._cover, overlaps=self._overlaps).reshape(self.shape)
 
     def tile_image(self) -> NDArray[np.intp]:
         """Index of a tile covering each pixel, shape (h, w); -1 where there is none."""
         image = np.full(self.shape[0] * self.shape[1], -1, dtype=np.intp)
         image[self._flat] = self._tile
         return image.reshape(self.shape)
+
+
+def _scatter(
+    values: NDArray[np.float32], places: NDArray[np.intp], cover: NDArray[np.int64], *, overlaps: bool
+) -> NDArray[np.float32]:
+    """Values to their places, of which `cover` says how many come to each: NaN where none does, else their mean."""
+    image = np.full(len(cover), np.nan, dtype=np.float32)
+    if overlaps:
+        inside = cover > 0
+        total = np.bincount(places, weights=values, minlength=len(cover))
+        image[inside] = total[inside] / cover[inside]
+    else:
+        image[places] = values
+    return image
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class TileQuads:
+    """Rectangles that fill what the tiles of a grid fill, each exactly where it lies, for tiles that share no raster.
+
+    Tiles that overlap by a level-0 px or more are cut along each other's edges, so that no two rectangles do, unless
+    they overlap too densely.
+
+    Attributes
+    ----------
+    boxes : float64 (Q, 4)
+        x0, y0, x1, y1 of each in level-0 px, x1 and y1 exclusive.
+    mixed : bool
+        Whether rectangles overlap, since every tile is a whole one.
+    """
+
+    boxes: NDArray[np.float64]
+    mixed: bool
+    _quad: NDArray[np.intp]
+    _tile: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, xy: NDArray[np.int64], size: float) -> TileQuads:
+        """The rectangles of tiles with these corners (x, y), int64 (M, 2), and this edge."""
+        cut = _cut(xy, size)
+        if cut is not None:
+            boxes, quad, tile = cut
+            return cls(boxes, False, quad, tile)
+        every = np.arange(len(xy))
+        return cls(np.hstack([xy, xy + size]), True, every, every)
+
+    def __repr__(self) -> str:
+        return f"TileQuads({counted(len(self.boxes), 'rectangle')})"
+
+    @property
+    def shape(self) -> tuple[int]:
+        """How many there are."""
+        return (len(self.boxes),)
+
+    @cached_property
+    def vertices(self) -> NDArray[np.float64]:
+        """Corners (y, x) in world coordinates, four by four, float64 (4Q, 2)."""
+        x0, y0, x1, y1 = self.boxes.T
+        return np.stack([y0, x0, y0, x1, y1, x1, y1, x0], axis=1).reshape(-1, 2) - 0.5
+
+    @cached_property
+    def faces(self) -> NDArray[np.intp]:
+        """Two triangles each, as indices of vertices, (2Q, 3)."""
+        first = 4 * np.arange(len(self.boxes))[:, None, None]
+        return np.asarray(first + np.array([(0, 1, 2), (0, 2, 3)]), dtype=np.intp).reshape(-1, 3)
+
+    @cached_property
+    def _cover(self) -> NDArray[np.int64]:
+        return np.bincount(self._quad, minlength=len(self.boxes))
+
+    def to_image(self, values: ArrayLike) -> NDArray[np.float32]:
+        """One value a tile, shape (M,), to one a rectangle, shape (Q,): where tiles overlap they are averaged."""
+        given = np.asarray(values, dtype=np.float32)[self._tile]
+        return _scatter(given, self._quad, self._cover, overlaps=len(self._quad) > len(self.boxes))
+
+
+def _cut(xy: NDArray[np.int64], size: float) -> tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.intp]] | None:
+    """Boxes that do not overlap, and as pairs which box lies in which tile; None where that makes too many.
+
+    A place belongs to the first of the tiles that cover it, and each tile is cut along the edges of those around it.
+    Less than a level-0 px is no overlap: corners are whole numbers where an edge is none.
+    """
+    from scipy.spatial import cKDTree
+
+    tree, reach = cKDTree(xy), size - 1
+    counts = tree.query_ball_point(xy, reach, p=np.inf, return_length=True) if reach >= 0 else np.ones(len(xy))
+    if counts.max() > MAX_NEIGHBOURS:
+        return None
+    alone, crowded = np.flatnonzero(counts <= 1), np.flatnonzero(counts > 1)
+    boxes, quads, tiles = [np.hstack([xy[alone], xy[alone] + size])], [np.arange(len(alone))], [alone]
+    total = len(alone)
+    for tile in crowded.tolist():
+        near = np.sort(tree.query_ball_point(xy[tile], reach, p=np.inf))
+        low, high = xy[near], xy[near] + size
+        x, y = (_cuts(low[:, axis], high[:, axis], xy[tile, axis], size) for axis in (0, 1))
+        across, down = (
+            (low[:, axis, None] <= mid) & (mid < high[:, axis, None])
+            for axis, mid in enumerate((edges[1:] + edges[:-1]) / 2 for edges in (x, y))
+        )
+        covers = down[:, :, None] & across[:, None, :]
+        rows, columns = np.nonzero(near[covers.argmax(axis=0)] == tile)
+        boxes.append(np.stack([x[columns], y[rows], x[columns + 1], y[rows + 1]], axis=1))
+        piece, covering = np.nonzero(covers[:, rows, columns].T)
+        quads.append(piece + total)
+        tiles.append(near[covering])
+        total += len(rows)
+        if total > MAX_PIECES:
+            return None
+    return np.concatenate(boxes), np.concatenate(quads), np.concatenate(tiles)
+
+
+def _cuts(low: NDArray[np.int64], high: NDArray[np.float64], first: int, size: float) -> NDArray[np.float64]:
+    """Edges of tiles along an axis, as far as they lie within one that begins at `first`."""
+    return np.unique(np.clip(np.concatenate([low, high]), first, first + size))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -114,6 +227,24 @@ class TileGrid:
         """Tiles, bool (M,), whose centre is not on a slide of (width, height) level-0 px: one may overhang by half."""
         middle = self.xy + self.size / 2
         return np.asarray(((middle < 0) | (middle >= slide_size)).any(axis=1))
+
+    @cached_property
+    def drawing(self) -> TileRaster | TileQuads:
+        """What draws every tile exactly where it lies: the raster, or rectangles where there is none.
+
+        Raises
+        ------
+        InputError
+            When there is no raster and the tiles are more than `MAX_QUADS`.
+        """
+        try:
+            return self.raster
+        except InputError as error:
+            if len(self) > MAX_QUADS:
+                raise InputError(
+                    f"{error} And {len(self):,} tiles are more than the {MAX_QUADS:,} that can be drawn one by one."
+                ) from None
+        return TileQuads.of(self.xy, self.size)
 
     @cached_property
     def raster(self) -> TileRaster:

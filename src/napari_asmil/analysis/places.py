@@ -86,6 +86,22 @@ def outline(chosen: ArrayLike) -> NDArray[np.float64]:
     return np.concatenate([across, down])
 
 
+def around(xy: NDArray[np.int64], size: float) -> NDArray[np.float64]:
+    """The borders of tiles with these corners (x, y), (M, 2), in world coordinates: segments as `outline` has them.
+
+    An edge that two tiles share whole, one on each side of it, is no border.
+    """
+    (x, y), across, down = xy.T, np.zeros(len(xy)), np.ones(len(xy))
+    four = ((y, x, across), (y + size, x, across), (y, x, down), (y, x + size, down))
+    edges = np.concatenate([np.stack(edge, axis=1) for edge in four])
+    side = np.repeat([1, -1, 1, -1], len(xy))
+    found, which = np.unique(edges, axis=0, return_inverse=True)
+    first, last = (np.bincount(which.ravel(), weights=side == each, minlength=len(found)) for each in (1, -1))
+    y, x, steep = found[(first == 0) | (last == 0)].T
+    start = np.stack([y, x], axis=1) - 0.5
+    return np.stack([start, size * np.stack([steep, 1 - steep], axis=1)], axis=1)
+
+
 def _runs(border: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Unbroken runs along each line, (N, 2, 2): where each starts as (line, place), and its extent."""
     steps = np.diff(np.pad(border, ((0, 0), (1, 1))).astype(np.int8), axis=1)

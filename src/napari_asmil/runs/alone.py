@@ -34,7 +34,7 @@ class TilesAlone(LazyMaps):
         self.class_name = names[-1] if class_name is None else class_name
         if self.class_name not in names:
             raise InputError(f"This run has no class {self.class_name!r}.", remedy=f"Classes: {', '.join(names)}.")
-        self.like, self.run, self.slide, self.raster = like, like.run, like.slide, like.raster
+        self.like, self.run, self.slide, self.drawing = like, like.run, like.slide, like.drawing
         if like.n_epochs:
             self.run.evidence(0, self.slide.slide_id)
 

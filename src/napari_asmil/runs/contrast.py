@@ -64,7 +64,7 @@ class Difference(LazyMaps):
         check_same_tiles(a.slide, b.slide)
         super().__init__()
         self.a, self.b, self.kind = a, b, kind
-        self.raster = a.raster
+        self.drawing = a.drawing
         self._reach: dict[int, float] = {}
 
     @property
@@ -80,7 +80,7 @@ class Difference(LazyMaps):
     @property
     def n_epochs(self) -> int:
         """Steps of the slider."""
-        return max(self.a.shape[0], self.b.shape[0])
+        return max(self.a.steps, self.b.steps)
 
     @property
     def quantity(self) -> str:
@@ -191,7 +191,7 @@ class Course:
     @property
     def steps(self) -> int:
         """Steps of the slider."""
-        return max(self.a.shape[0], self.b.shape[0])
+        return max(self.a.steps, self.b.steps)
 
     @property
     def done(self) -> bool:

@@ -1,4 +1,4 @@
-"""A lazy (epoch, y, x) array of one number a tile: what napari draws, whatever the number is."""
+"""A lazy array over epochs of one number a tile: what napari draws, whatever the number is."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.errors import InputError
+from napari_asmil.geometry import TileRaster
 
 if TYPE_CHECKING:
-    from napari_asmil.geometry import TileRaster
+    from napari_asmil.geometry import TileQuads
     from napari_asmil.runs.reader import Run
 
 CACHED_EPOCHS = 16
@@ -23,20 +24,21 @@ Limits = tuple[float, float]
 
 
 class LazyMaps(ABC):
-    """Array-like (step, y, x), float32, NaN where there is no tile; one epoch is derived on access.
+    """Array-like, float32, NaN where there is no tile; one epoch is derived on access.
+
+    It is (step, y, x) on a raster, and (step, rectangle) of tiles that share none.
 
     Indexed, an epoch that is not there (lost by a damaged run, or not among those of the run) is NaN everywhere;
     `values` and `image` say why.
 
     Attributes
     ----------
-    raster : TileRaster
+    drawing : TileRaster or TileQuads
         Where the tiles are drawn.
     """
 
-    ndim = 3
     dtype = np.dtype(np.float32)
-    raster: TileRaster
+    drawing: TileRaster | TileQuads
 
     def __init__(self) -> None:
         self._forget()
@@ -116,9 +118,32 @@ class LazyMaps(ABC):
     # ---- the array ----------------------------------------------------------------------------
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(steps of the slider, rows, columns)."""
-        return (self.n_epochs, *self.raster.shape)
+    def raster(self) -> TileRaster:
+        """The raster on which the tiles are drawn.
+
+        Raises
+        ------
+        InputError
+            When they share none.
+        """
+        if not isinstance(self.drawing, TileRaster):
+            raise InputError("These tiles share no raster: each is drawn on its own.")
+        return self.drawing
+
+    @property
+    def steps(self) -> int:
+        """Steps of the slider."""
+        return self.n_epochs
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(steps of the slider, rows, columns), or (steps, rectangles)."""
+        return (self.steps, *self.drawing.shape)
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
 
     @property
     def size(self) -> int:
@@ -129,7 +154,7 @@ class LazyMaps(ABC):
         return self.shape[0]
 
     def image(self, epoch: int) -> NDArray[np.float32]:
-        """One epoch as an image (y, x), from a small cache."""
+        """One epoch as it is drawn: an image (y, x), or one value a rectangle; from a small cache."""
         if epoch in self._images:
             self._images.move_to_end(epoch)
         else:
@@ -144,11 +169,11 @@ class LazyMaps(ABC):
             yield
 
     def __getitem__(self, key: Any) -> NDArray[np.float32]:
-        steps, within = _split(key)
+        steps, within = _split(key, self.ndim)
         count = self.shape[0]
         if isinstance(steps, slice):
             stack = [self._drawn(step)[within] for step in range(*steps.indices(count))]
-            return np.stack(stack) if stack else np.empty((0, *self.raster.shape), np.float32)[(slice(None), *within)]
+            return np.stack(stack) if stack else np.empty((0, *self.drawing.shape), np.float32)[(slice(None), *within)]
         step = int(steps)
         step += count if step < 0 else 0
         if not 0 <= step < count:
@@ -163,10 +188,10 @@ class LazyMaps(ABC):
         try:
             return self.image(self.epoch_at(step))
         except InputError:
-            return np.full(self.raster.shape, np.nan, dtype=np.float32)
+            return np.full(self.drawing.shape, np.nan, dtype=np.float32)
 
     def _keep(self, epoch: int, values: NDArray[np.float32]) -> None:
-        self._images[epoch] = self.raster.to_image(values)
+        self._images[epoch] = self.drawing.to_image(values)
         if len(self._images) > CACHED_EPOCHS:
             self._images.popitem(last=False)
 
@@ -175,11 +200,11 @@ class LazyMaps(ABC):
         self._images: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
 
 
-def _split(key: Any) -> tuple[Any, tuple[Any, ...]]:
-    """Step and the (y, x) rest of any basic key."""
+def _split(key: Any, ndim: int) -> tuple[Any, tuple[Any, ...]]:
+    """Step and the rest of any basic key."""
     full = key if isinstance(key, tuple) else (key,)
     if Ellipsis in [k if k is Ellipsis else None for k in full]:
         at = next(i for i, k in enumerate(full) if k is Ellipsis)
-        full = (*full[:at], *[slice(None)] * (3 - len(full) + 1), *full[at + 1 :])
-    full = (*full, *[slice(None)] * (3 - len(full)))
+        full = (*full[:at], *[slice(None)] * (ndim - len(full) + 1), *full[at + 1 :])
+    full = (*full, *[slice(None)] * (ndim - len(full)))
     return full[0], full[1:]

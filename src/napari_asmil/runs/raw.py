@@ -29,7 +29,7 @@ class RawScores(LazyMaps):
 
     def __init__(self, like: MapView) -> None:
         super().__init__()
-        self.like, self.run, self.slide, self.raster = like, like.run, like.slide, like.raster
+        self.like, self.run, self.slide, self.drawing = like, like.run, like.slide, like.drawing
         self.run.check_scores(self.slide.slide_id)
         self.row = like.source.row
         self._rows = like.rows

@@ -33,7 +33,7 @@ class Spread(LazyMaps):
     def __init__(self, like: MapView) -> None:
         super().__init__()
         self.like = like
-        self.raster, self.slide = like.raster, like.slide
+        self.drawing, self.slide = like.drawing, like.slide
         self._reach: dict[int, float] = {}
         self._effective: dict[int, float] = {}
 

@@ -1,4 +1,4 @@
-"""A lazy (epoch, y, x) array over a run: nothing is copied, nothing is trained again."""
+"""A lazy array over the epochs of a run: nothing is copied, nothing is trained again."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class MapView(LazyMaps):
     Raises
     ------
     InputError
-        When the slide has no coordinates, no common raster, or lacks what `source` needs.
+        When the slide has no coordinates, too many tiles that share no raster, or lacks what `source` needs.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class MapView(LazyMaps):
             raise InputError(
                 f"The bag of {slide_id!r} has no tile coordinates, so its map has no place.", path=run.path
             )
-        self.raster = self.slide.tiles.raster
+        self.drawing = self.slide.tiles.drawing
         self._n_epochs = run.n_epochs
         self._stored: NDArray[np.float64] = np.empty((0, 2))
         self.transform_name = transform
@@ -191,10 +191,9 @@ class MapView(LazyMaps):
         return self.slide.n_tiles * len(self.run.row_names)
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(steps of the slider, rows, columns)."""
-        steps = self._n_epochs if self.when == NOW else max(run.n_epochs for run in (self._along or (self.run,)))
-        return (steps, *self.raster.shape)
+    def steps(self) -> int:
+        """Steps of the slider."""
+        return self._n_epochs if self.when == NOW else max(run.n_epochs for run in (self._along or (self.run,)))
 
     def epoch_at(self, step: int) -> int:
         """Which epoch of the run is shown at a step of the slider.

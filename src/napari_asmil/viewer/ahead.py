@@ -34,7 +34,7 @@ class Ahead:
     def _fetching(self, controller: Controller) -> Iterator[None]:
         for by in NEIGHBOURS:
             shown = [] if controller.viewer is None else layers.maps_of(controller.viewer)
-            for view in [layer.data for layer in shown]:
+            for view in map(layers.view_of, shown):
                 step = controller.epoch + by
                 if 0 <= step < len(view) and not view.recorded_limits:
                     with suppress(InputError):  # a pane of earlier epochs has none there

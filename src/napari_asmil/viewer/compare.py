@@ -15,7 +15,7 @@ from napari_asmil.runs.contrast import Difference, Kind, check_same_tiles
 from napari_asmil.runs.view import NOW, When
 from napari_asmil.viewer import layers
 from napari_asmil.viewer.before import Before, camera_of, set_camera
-from napari_asmil.viewer.swipe import Border, HalfMap
+from napari_asmil.viewer.swipe import Border, HalfMap, check_columns
 
 if TYPE_CHECKING:
     from napari_asmil.runs import LazyMaps, Run, Source
@@ -130,6 +130,8 @@ class Comparison:
         runs = list(dict.fromkeys(cell.run for cell in cells))
         kind = HalfMap if self.swiping else MapView
         views = [cell.view(kind, slide_id, transform, runs) for cell in cells]
+        if self.swiping:
+            check_columns(views)
         self.leave()
         self._before = Before.of(self._viewer())
         self._views, self._fitted = views, None
@@ -170,7 +172,7 @@ class Comparison:
     def show(self, transform: str) -> None:
         """Show all maps through another display transform."""
         for layer in self.maps:
-            layer.data.set(transform=transform)
+            layers.view_of(layer).set(transform=transform)
             layers.redraw(layer)
         self._limit()
 
@@ -178,7 +180,8 @@ class Comparison:
         """The same colour limits for all maps, or each its own."""
         self.shared = shared
         unlink_layers(self.maps)
-        link_layers(self.maps, (*LINKED, *(("contrast_limits",) if shared else ())))
+        common = [name for name in LINKED if all(hasattr(layer, name) for layer in self.maps)]
+        link_layers(self.maps, (*common, *(("contrast_limits",) if shared else ())))
         for at, layer in enumerate(self.maps):
             layers.show_colour_bar(layer, at == 0 or not shared)
             if self.swiping and not shared:
@@ -191,12 +194,14 @@ class Comparison:
         Raises
         ------
         InputError
-            When A and B are the same cell.
+            When A and B are the same cell, or cannot be swiped.
         """
         if pair[0] == pair[1]:
             raise InputError("A and B are the same map.")
         swiping = self.swiping if swiping is None else swiping
         new_pair, new_way = pair != self.pair, swiping != self.swiping
+        if swiping and new_way:
+            check_columns(self._views)
         self.pair, self.difference, self.swiping = pair, difference, swiping
         if not self.active:
             return

@@ -242,7 +242,7 @@ class Controller:
         if shown is None:
             self.stage.put("map", layers.map_data(view))
         else:
-            layers.show_view(layer, view)
+            self.stage.show(view)
             self._on_map()
         return view
 
@@ -281,7 +281,7 @@ class Controller:
             self.map_changed.emit()
             self.current_changed.emit()
         else:
-            self.set_epoch(self.map.shape[0] - 1)
+            self.set_epoch(self.map.steps - 1)
             self._on_map()
 
     # ---- epochs -------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from napari_asmil.render import export_overlay
 from napari_asmil.render.colormaps import COLORMAPS
 from napari_asmil.runs import MapView
 from napari_asmil.viewer import limits
-from napari_asmil.viewer.layers import COLORMAP, entry
+from napari_asmil.viewer.layers import COLORMAP, entry, view_of
 
 if TYPE_CHECKING:
     from napari_asmil.viewer.controller import Controller
@@ -63,11 +63,11 @@ def export_shown(controller: Controller, path: Path, layer: Any = None) -> Expor
     controller : Controller
     path : Path
         Ends in ``.png``.
-    layer : Image, optional
+    layer : layer, optional
         One map of a comparison; by default the map that is shown.
     """
     layer = controller.map_layer if layer is None else layer
-    return Export(partial(_write, path, _copy(layer.data), controller.epoch, **_looks(controller, layer)))
+    return Export(partial(_write, path, _copy(view_of(layer)), controller.epoch, **_looks(controller, layer)))
 
 
 def _copy(view: MapView) -> MapView:
@@ -117,7 +117,7 @@ def ask_and_export(controller: Controller, layer: Any = None) -> Export | None:
 
 def suggested_name(controller: Controller, layer: Any = None) -> str:
     """A file name that says what is in it."""
-    view = controller.map if layer is None else layer.data
+    view = controller.map if layer is None else view_of(layer)
     if view is None:
         return "overlay.png"
     return f"{view.run.name}_{view.slide.slide_id}_epoch{max(0, view.when.epoch(controller.epoch)):03d}.png"

@@ -73,7 +73,7 @@ class Follower:
             return
         self._seen[run] = run.n_epochs
         shown = layers.maps_of(controller.viewer, run)
-        follows = any(layer.data.shape[0] - 1 == controller.epoch for layer in shown)
+        follows = any(layers.view_of(layer).steps - 1 == controller.epoch for layer in shown)
         layers.grow(shown)
         if follows:
             controller.set_epoch(run.n_epochs - 1)

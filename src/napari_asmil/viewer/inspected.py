@@ -13,7 +13,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.render.facts import whole_map
 from napari_asmil.runs import MapView
 from napari_asmil.runs.trajectory import why_other_tiles
-from napari_asmil.viewer.layers import entry
+from napari_asmil.viewer.layers import entry, view_of
 
 if TYPE_CHECKING:
     from napari_asmil.geometry import TileGrid
@@ -36,7 +36,7 @@ class Inspected:
         controller = self._controller
         if controller.viewer is None:
             return None
-        panes = [layer for layer in controller.comparison.maps if isinstance(layer.data, MapView)]
+        panes = [layer for layer in controller.comparison.maps if isinstance(view_of(layer), MapView)]
         active = controller.viewer.layers.selection.active
         return active if active in panes else panes[0] if panes else controller.map_layer
 
@@ -44,7 +44,8 @@ class Inspected:
     def view(self) -> MapView | None:
         """The map; None where none is shown."""
         layer = self.layer
-        return layer.data if layer is not None and isinstance(layer.data, MapView) else None
+        view = None if layer is None else view_of(layer)
+        return view if isinstance(view, MapView) else None
 
     @property
     def pane(self) -> str:

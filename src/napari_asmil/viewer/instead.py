@@ -123,8 +123,10 @@ class Instead:
         spread, key = self._make(what, controller.map), self._wanted(what)
         viewer, layer, below = controller.viewer, self.layer, controller.map_layer
         self._key = key
-        if layer is not None:
+        if layer is not None and layers.fits(layer, spread):
             layers.show_view(layer, spread)
+        elif layer is not None:
+            layers.swap(viewer, layer, layers.like(layer, spread))
         else:
             assert below is not None
             layer = layers.make(layers.map_data(spread, layers.INSTEAD), colormap=COLORMAP, opacity=below.opacity)
@@ -188,9 +190,9 @@ class Instead:
         self._on_map()
 
     def _on_removed(self, event: Any) -> None:
-        """The map comes back when this layer goes, whoever took it away."""
+        """The map comes back when this layer goes, whoever took it away, and none has its place."""
         controller = self._owner()
-        if controller is None or layers.entry(event.value).get("kind") != layers.INSTEAD:
+        if controller is None or layers.entry(event.value).get("kind") != layers.INSTEAD or self.layer is not None:
             return
         before, self._before = self._before, None
         if before is not None and not controller.comparison.active:

@@ -8,10 +8,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image, Vectors
+from napari.layers import Image, Surface, Vectors
 from napari.utils.colormaps import Colormap
 
+from napari_asmil.geometry import TileQuads
 from napari_asmil.render.colormaps import lookup_table
+from napari_asmil.viewer.corners import Corners
 
 if TYPE_CHECKING:
     from napari_asmil.annotations import Contours
@@ -34,6 +36,7 @@ CONTOUR_COLOR = "#00e5ff"
 CONTOUR_WIDTH = 2.0
 """In screen px, whatever the zoom."""
 
+MAP_AXES = ("epoch", "y", "x")
 FONT_SIZE = 8
 """Of what we write on the canvas."""
 COLOURS = "colours: "
@@ -85,32 +88,49 @@ def colours(name: str) -> Colormap:
 
 
 def map_data(view: LazyMaps, kind: str = "map") -> LayerData:
-    """A map over epochs: a raster pixel is a tile or a part of one, transparent where there is none."""
-    return (
-        view,
-        {
-            **_map_facts(view, kind),
-            "rgb": False,
-            "multiscale": False,
-            "contrast_limits": view.limits(view.n_epochs - 1),
-            "colormap": COLORMAP,
-            "opacity": OPACITY,
-            "cache": False,
-            "axis_labels": ("epoch", "y", "x"),
-            "units": ("pixel", "pixel", "pixel"),
-        },
-        "image",
-    )
+    """A map over epochs: a raster pixel is a tile or a part of one, transparent where there is none.
+
+    Tiles that share no raster are rectangles of a surface; `name_axes` is for its layer, whose maker knows two alone.
+    """
+    looks = {
+        **_map_facts(view, kind),
+        "contrast_limits": view.limits(view.n_epochs - 1),
+        "colormap": COLORMAP,
+        "opacity": OPACITY,
+        "cache": False,
+    }
+    if isinstance(view.drawing, TileQuads):
+        return _surface(view, view.drawing), {**looks, "shading": "none"}, "surface"
+    flat = {"rgb": False, "multiscale": False, "axis_labels": MAP_AXES, "units": ("pixel",) * 3}
+    return view, {**looks, **flat}, "image"
+
+
+def _surface(view: LazyMaps, quads: TileQuads) -> tuple[Any, ...]:
+    """What napari's Surface is of: places in world coordinates, triangles, values."""
+    return quads.vertices, quads.faces, Corners(view)
 
 
 def _map_facts(view: LazyMaps, kind: str) -> dict[str, Any]:
     """What changes when a map layer is given another view."""
+    places = {}
+    if not isinstance(view.drawing, TileQuads):
+        places = {"scale": (1, view.raster.pixel, view.raster.pixel), "translate": (0, *view.raster.origin)}
     return {
-        "scale": (1, view.raster.pixel, view.raster.pixel),
-        "translate": (0, *view.raster.origin),
+        **places,
         "name": view.name,
         "metadata": {KEY: {"kind": kind, "run": str(view.runs[0].path), "label": view.label}},
     }
+
+
+def name_axes(layer: Any) -> None:
+    """Name the axes of a map layer."""
+    if tuple(layer.axis_labels) != MAP_AXES:
+        layer.axis_labels = MAP_AXES
+
+
+def view_of(layer: Any) -> Any:
+    """What a map layer shows: its `LazyMaps`."""
+    return layer.vertex_values.view if isinstance(layer, Surface) else layer.data
 
 
 def contours_data(contours: Contours) -> LayerData:
@@ -161,7 +181,7 @@ def name_colours(viewer: Any) -> None:
     """Write on the canvas what its colour bars count, where a person has not written words of their own."""
     words, bars = viewer.canvas.overlays.text, [la for la in maps_of(viewer) if la.visible and la.colorbar.visible]
     if words.text == "" or words.text.startswith(COLOURS):
-        said = dict.fromkeys(f"{layer.data.quantity} ({layer.data.unit})" for layer in bars)
+        said = dict.fromkeys(f"{view.quantity} ({view.unit})" for view in map(view_of, bars))
         words.text = f"{COLOURS}{'; '.join(said)}" if bars else ""
         words.font_size, words.position = FONT_SIZE, "bottom_right"
         words.visible = bool(bars)
@@ -170,13 +190,16 @@ def name_colours(viewer: Any) -> None:
 def make(data: LayerData, **changes: Any) -> Any:
     """A layer from its data, with some properties changed."""
     what, properties, kind = data
-    return {"image": Image, "vectors": Vectors}[kind](what, **{**properties, **changes})
+    made = {"image": Image, "surface": Surface, "vectors": Vectors}[kind](what, **{**properties, **changes})
+    if kind == "surface":
+        name_axes(made)
+    return made
 
 
 def redraw(layer: Any) -> None:
     """Show a map layer's view again after it was given another source or transform; nothing is copied."""
     layer.refresh(extent=False)
-    facts = _map_facts(layer.data, entry(layer)["kind"])
+    facts = _map_facts(view_of(layer), entry(layer)["kind"])
     layer.name = pane_name(entry(layer).get("cell"), facts["name"])
     entry(layer).update(facts["metadata"][KEY])
 
@@ -186,26 +209,52 @@ def pane_name(cell: int | None, name: str) -> str:
     return name if cell is None else f"{cell + 1} {name}"
 
 
+def fits(layer: Any, view: LazyMaps) -> bool:
+    """Whether a map layer can be given a view: an image one on a raster, a surface one of rectangles."""
+    return isinstance(layer, Surface) == isinstance(view.drawing, TileQuads)
+
+
 def show_view(layer: Any, view: LazyMaps) -> None:
-    """Show another view in a map layer, which keeps its colours and opacity."""
+    """Show another view, one that fits, in a map layer, which keeps its colours and opacity."""
     kind = entry(layer)["kind"]
-    layer.data = view
+    layer.data = _surface(view, view.drawing) if isinstance(view.drawing, TileQuads) else view
     for name, value in _map_facts(view, kind).items():
         setattr(layer, name, value)
+
+
+def like(layer: Any, view: LazyMaps) -> Any:
+    """A layer that shows a view with the looks of a map layer which the view does not fit."""
+    looks = {name: getattr(layer, name) for name in ("colormap", "opacity", "gamma", "blending", "visible")}
+    made = make(map_data(view, entry(layer)["kind"]), **looks)
+    show_colour_bar(made, layer.colorbar.visible)
+    return made
+
+
+def swap(viewer: Any, layer: Any, other: Any) -> None:
+    """Put another layer in the place of one; there is always one of them, so that the slider stays where it is."""
+    selected = [other if each is layer else each for each in viewer.layers.selection]
+    viewer.layers.insert(viewer.layers.index(layer) + 1, other)
+    viewer.layers.remove(layer)
+    viewer.layers.selection = selected
+
+
+def smoothing(layer: Any) -> str:
+    """How a map layer makes up colours between tiles; "" where it does not, as rectangles never do."""
+    drawn = str(getattr(layer, "interpolation2d", "nearest"))
+    return "" if drawn == "nearest" else drawn
 
 
 def maps_of(viewer: Any, run: Run | None = None) -> list[Any]:
     """Every layer of maps and of what is derived from them, in a comparison too; of `run` alone where it is given."""
     found = [layer for layer in viewer.layers if entry(layer).get("kind") in ("map", DIFFERENCE, INSTEAD)]
-    return found if run is None else [layer for layer in found if run in layer.data.runs]
+    return found if run is None else [layer for layer in found if run in view_of(layer).runs]
 
 
 def grow(shown: list[Any]) -> None:
     """Let map layers reach the newest committed epoch of their run."""
     for layer in shown:
-        view = layer.data
-        view.refresh()
-        layer.data = view
+        view_of(layer).refresh()
+        layer.data = layer.data
 
 
 def keep_contours_thin(viewer: Any) -> None:

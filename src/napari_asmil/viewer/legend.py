@@ -16,19 +16,20 @@ from napari_asmil.analysis.dynamics import top_mass
 from napari_asmil.errors import InputError
 from napari_asmil.render.facts import facts_of, whole_map
 from napari_asmil.viewer import limits
-from napari_asmil.viewer.layers import entry
+from napari_asmil.viewer.layers import entry, smoothing, view_of
 
 if TYPE_CHECKING:
     from napari_asmil.runs import MapView
 
 BAR_HEIGHT = 14
 STOPS = 64
+MIXED = "Tiles overlap densely: there their colours mix and are no number; all numbers are of single tiles."
 SMOOTHED = "SMOOTHED for display ({}): between tiles the colours are made up, and the map's border is drawn narrower."
 
 
 def map_facts(layer: Any, epoch: int) -> dict[str, str]:
     """Everything said of a map layer at a step of the slider, by name; where there is no epoch, that alone."""
-    view: MapView = layer.data
+    view: MapView = view_of(layer)
     try:
         epoch = view.epoch_at(epoch)
     except InputError as error:
@@ -122,15 +123,17 @@ class Legend(QWidget):
             self.warnings.clear()
             return
         facts = map_facts(layer, epoch)
-        cell, shown = entry(layer).get("cell"), layer.data.transform
+        cell, shown = entry(layer).get("cell"), view_of(layer).transform
         pane = "" if cell is None else f"Pane {cell + 1}: "
         self.title.setText(f"{pane}<b>{escape(shown.label)}</b> ({escape(shown.unit)})")
         low, high = layer.contrast_limits
         self.bar.show_colours(layer.colormap, f"{low:.3g}", f"{high:.3g}")
         self.facts.setText(_table(short(facts)))
         words = [facts[name] for name in ("verdict", "caution") if facts.get(name)]
-        if (drawn := str(layer.interpolation2d)) != "nearest":
+        if drawn := smoothing(layer):
             words.append(SMOOTHED.format(drawn))
+        if getattr(view_of(layer).drawing, "mixed", False):
+            words.append(MIXED)
         colour = get_theme(theme).warning.as_hex()
         self.warnings.setVisible(bool(words))
         self.warnings.setText("<br>".join(f"<span style='color:{colour}'>⚠ {escape(w)}</span>" for w in words))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_asmil.errors import InputError
 from napari_asmil.runs import MapView
-from napari_asmil.viewer.layers import entry
+from napari_asmil.viewer.layers import entry, view_of
 
 if TYPE_CHECKING:
     from napari_asmil.runs import LazyMaps
@@ -61,8 +61,8 @@ def apply(layers: list[Any], epoch: int, *, locked: bool, shared: bool = False, 
 
     Parameters
     ----------
-    layers : list of Image
-        Map layers.
+    layers : list of layers
+        Of maps.
     epoch : int
         The epoch at hand.
     locked : bool
@@ -72,8 +72,9 @@ def apply(layers: list[Any], epoch: int, *, locked: bool, shared: bool = False, 
     unless_by_hand : bool
         Leave what a person set in the layer controls.
     """
-    found = [locked_limits(layer.data) if locked else limits_at(layer.data, epoch) for layer in layers]
-    if shared and len({layer.data.transform_name for layer in layers}) == 1:
+    views = [view_of(layer) for layer in layers]
+    found = [locked_limits(view) if locked else limits_at(view, epoch) for view in views]
+    if shared and len({view.transform_name for view in views}) == 1:
         both = _union([limits for limits, _ in found])
         found = [(both, f"{words}, shared by all panes") for _, words in found]
     for layer, (limits, words) in zip(layers, found, strict=True):
@@ -99,7 +100,7 @@ def as_rendered(layer: Any, *, locked: bool) -> Limits | str | None:
     if not by_hand(layer):
         if not locked:
             return "epoch"
-        if _whole(layer.data):
+        if _whole(view_of(layer)):
             return None
     low, high = layer.contrast_limits
     return float(low), float(high)

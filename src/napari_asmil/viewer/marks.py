@@ -9,7 +9,8 @@ from weakref import ref
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.analysis.places import outline
+from napari_asmil.analysis.places import around, outline
+from napari_asmil.geometry import TileRaster
 from napari_asmil.viewer import layers
 
 if TYPE_CHECKING:
@@ -102,7 +103,9 @@ def beside(controller: Controller) -> bool:
 def around_tiles(slide: RunSlide, tiles: NDArray[np.bool_]) -> Segments:
     """Outlines of these tiles, bool (M,), in world coordinates (N, 2, 2), each a start and its extent."""
     assert slide.tiles is not None
-    raster = slide.tiles.raster
+    raster = slide.tiles.drawing
+    if not isinstance(raster, TileRaster):
+        return around(slide.tiles.xy[tiles], slide.tiles.size)
     segments = outline(raster.to_image(tiles) > 0) * raster.pixel
     segments[:, 0] += raster.origin
     return segments

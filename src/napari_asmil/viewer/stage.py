@@ -55,7 +55,7 @@ class Stage:
     @property
     def map(self) -> MapView | None:
         """What the map layer shows."""
-        return None if self.map_layer is None else self.map_layer.data
+        return None if self.map_layer is None else layers.view_of(self.map_layer)
 
     @property
     def map_layer(self) -> Any | None:
@@ -76,6 +76,15 @@ class Stage:
         above = self._shown.get("contours") if kind == "map" else None
         at = 0 if kind == "slide" else len(viewer.layers) if above is None else viewer.layers.index(above)
         viewer.layers.insert(at, layers.make(data))
+
+    def show(self, view: MapView) -> None:
+        """Show another map in place of the one shown."""
+        layer = self._shown["map"]
+        if layers.fits(layer, view):
+            layers.show_view(layer, view)
+        else:
+            self._shown["map"] = layers.like(layer, view)
+            layers.swap(self._viewer(), layer, self._shown["map"])
 
     def clear(self) -> None:
         """Take all three away."""
@@ -136,6 +145,7 @@ class Stage:
             return
         self._shown[kind] = event.value
         if kind == "map":
+            layers.name_axes(event.value)
             layers.show_colour_bar(event.value)
         self._zoomed.start()
         self.changed.emit(kind)

@@ -10,11 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from psygnal import Signal
 
+from napari_asmil.errors import InputError
+from napari_asmil.geometry import TileRaster
 from napari_asmil.runs import MapView
 from napari_asmil.viewer import layers
 
 GRIP = 6.0
 """Screen px beside the line where it is still taken hold of."""
+NO_COLUMNS = "Maps are swiped by the columns of their tiles, and the tiles of this slide share none."
 COLOUR = "#e00000"
 """Neither in maps nor in stained slides."""
 
@@ -40,6 +43,18 @@ class HalfMap(MapView):
         hidden = slice(column, None) if self.left else slice(column)
         image[:, hidden] = np.nan
         return image
+
+
+def check_columns(views: Sequence[MapView]) -> None:
+    """Refuse maps that have no columns at which they could be divided.
+
+    Raises
+    ------
+    InputError
+        With the reason.
+    """
+    if not all(isinstance(view.drawing, TileRaster) for view in views):
+        raise InputError(NO_COLUMNS, remedy="Compare them side by side.")
 
 
 class Border:

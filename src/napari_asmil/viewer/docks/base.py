@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import QEvent, QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QDockWidget,
@@ -85,6 +86,15 @@ def add_row(form: QFormLayout, label: str, field: QWidget, tip: str) -> None:
     field.setAccessibleName(label)
     form.addRow(label, field)
     form.labelForField(field).setToolTip(tip)
+
+
+def waiting(owner: QObject, ms: int, then: Callable[[], object]) -> QTimer:
+    """A timer that calls `then` once, `ms` after it was started last; it lives as long as `owner`."""
+    timer = QTimer(owner)
+    timer.setSingleShot(True)
+    timer.setInterval(ms)
+    timer.timeout.connect(then)
+    return timer
 
 
 class PathField(QWidget):

@@ -10,7 +10,7 @@ from weakref import ref
 
 import numpy as np
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QSignalBlocker, Qt, QTimer
+from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
@@ -20,7 +20,8 @@ from napari_asmil.render.facts import share
 from napari_asmil.runs.contrast import KINDS, Course
 from napari_asmil.viewer import limits
 from napari_asmil.viewer.controller import Controller
-from napari_asmil.viewer.docks.base import add_row
+from napari_asmil.viewer.docks.base import add_row, waiting
+from napari_asmil.viewer.layers import view_of
 from napari_asmil.viewer.legend import ColorBar
 from napari_asmil.viewer.plots.curves import CurvePanel, Series
 from napari_asmil.viewer.theme import palette_of
@@ -50,10 +51,7 @@ class Between(QWidget):
         self.concentration = CurvePanel(
             "Effective tiles / M of A and B", "share", "exp(entropy) / M: a flat map (1) moves little and says little"
         )
-        self._draw_soon = QTimer(self)
-        self._draw_soon.setSingleShot(True)
-        self._draw_soon.setInterval(DRAW_MS)
-        self._draw_soon.timeout.connect(self.draw)
+        self._draw_soon = waiting(self, DRAW_MS, self.draw)
         self._lay_out()
         self._connect()
         self._on_theme()
@@ -170,10 +168,9 @@ class Between(QWidget):
         if layer is not None:
             low, high = layer.contrast_limits
             self.bar.show_colours(layer.colormap, f"{low:.3g}", f"{high:.3g}")
-            means = (
-                "0 alike, 1 twice as much in A" if layer.data.kind == "log2" else "1 is what a uniform map gives a tile"
-            )
-            self.bar_words.setText(f"{layer.data.quantity} ({layer.data.unit}: {means}); limits {limits.words(layer)}")
+            view = view_of(layer)
+            means = "0 alike, 1 twice as much in A" if view.kind == "log2" else "1 is what a uniform map gives a tile"
+            self.bar_words.setText(f"{view.quantity} ({view.unit}: {means}); limits {limits.words(layer)}")
 
     def _follow(self, views: tuple[Any, Any] | None) -> None:
         """Find the agreement of these two maps from now on."""
@@ -289,13 +286,10 @@ def told(agreed: Agreement, epoch: int, tiles: int, colour: str) -> str:
         "JSD": f"{agreed.jsd:.3g} bits",
         "effective tiles A": _effective(agreed.effective_a, tiles),
         "effective tiles B": _effective(agreed.effective_b, tiles),
-        "rank correlation": _or(agreed.rank, "none: a map is constant")
-        + " (Spearman)" * bool(np.isfinite(agreed.rank)),
-        f"top 1 % ({counts[0]})": _or(agreed.top1, "none: ties"),
-        f"top 2 % ({counts[1]})": _or(agreed.top2, "none: ties"),
+        "rank correlation": _or(agreed.rank, " (Spearman)", "none: a map is constant"),
+        f"top 1 % ({counts[0]})": _or(agreed.top1, " shared (Jaccard)", "none: ties"),
+        f"top 2 % ({counts[1]})": _or(agreed.top2, " shared (Jaccard)", "none: ties"),
     }
-    for name in list(rows)[4:]:
-        rows[name] += "" if "none" in rows[name] else " shared (Jaccard)"
     table = "".join(
         f"<tr><td style='padding-right:6px'><i>{escape(name)}</i></td><td>{escape(value)}</td></tr>"
         for name, value in rows.items()
@@ -312,8 +306,8 @@ def _effective(effective: float, tiles: int) -> str:
     return f"{effective:.4g} of {tiles} ({share(effective / tiles)})"
 
 
-def _or(value: float, else_: str) -> str:
-    return f"{value:.3f}" if np.isfinite(value) else else_
+def _or(value: float, unit: str, else_: str) -> str:
+    return f"{value:.3f}{unit}" if np.isfinite(value) else else_
 
 
 def _verdict(effective: float, tiles: int) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSignalBlocker, Qt, QTimer, Signal
+from qtpy.QtCore import QAbstractTableModel, QModelIndex, QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QFont, QHideEvent, QKeyEvent, QPixmap, QResizeEvent, QShowEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from napari_asmil.runs.table import SlideNumbers, SlideTable
+from napari_asmil.viewer.docks.base import waiting
 from napari_asmil.viewer.idle import Idle
 from napari_asmil.viewer.slide_columns import NOTHING, Column, Filter, columns_of
 from napari_asmil.viewer.thumbnails import SIDE, Thumbnails
@@ -250,10 +251,7 @@ class CohortView(QTableView):
         down.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         down.setDefaultSectionSize(ROW_HEIGHT)
         down.hide()
-        self._look = QTimer(self)
-        self._look.setSingleShot(True)
-        self._look.setInterval(LOOK_MS)
-        self._look.timeout.connect(self._want_pictures)
+        self._look = waiting(self, LOOK_MS, self._want_pictures)
         self.verticalScrollBar().valueChanged.connect(self._look.start)
         self.cohort.arranged.connect(self._look.start)
         self.cohort.columns_changed.connect(self._fit)

@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QTimer
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QHBoxLayout, QLabel, QMenu, QPushButton
 
 from napari_asmil.errors import InputError
 from napari_asmil.render.facts import SOFTWARE
-from napari_asmil.viewer.docks.base import Dock
+from napari_asmil.viewer.docks.base import Dock, waiting
 from napari_asmil.viewer.docks.choices import ChosenPanel
 from napari_asmil.viewer.filling import Filling
 from napari_asmil.viewer.plots.save import Saved, Sheet, save
@@ -48,20 +47,14 @@ class DynamicsDock(Dock):
         self.stack = CurveStack(self.panels)
         self.groups: list[Group] = []
         self._filling = Filling(self)
-        self._draw_soon, self._words_soon = self._timer(DRAW_MS, self._draw_due), self._timer(WORDS_MS, self._write)
+        self._draw_soon = waiting(self, DRAW_MS, self._draw_due)
+        self._words_soon = waiting(self, WORDS_MS, self._write)
         self._stale = self._changed = True
         self._due: set[ChosenPanel] = set()
         self._lay_out()
         self._connect()
         self._on_theme()
         self._on_epoch()
-
-    def _timer(self, ms: int, slot: Any) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(ms)
-        timer.timeout.connect(slot)
-        return timer
 
     def _lay_out(self) -> None:
         form = self.add_group("Curves")

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from qtpy.QtCore import QTimer, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_asmil.analysis.embedding import perplexity
 from napari_asmil.render.facts import share
 from napari_asmil.runs.table import UNKNOWN, SlideNumbers, SlideTable
-from napari_asmil.viewer.docks.base import add_row
+from napari_asmil.viewer.docks.base import add_row, waiting
 from napari_asmil.viewer.embedder import PCA, TSNE, Course, Embedder, Found, Places
 from napari_asmil.viewer.plots.scatter import Group, ScatterPanel
 from napari_asmil.viewer.plots.style import Palette
@@ -44,20 +43,13 @@ class EmbeddingPanel(QWidget):
         self._courses: OrderedDict[tuple[Path, str], Course] = OrderedDict()
         self._embedder: Embedder | None = None
         self._left: list[Embedder] = []
-        self._grow_soon, self._draw_soon = self._timer(GROW_MS, self._go_on), self._timer(DRAW_MS, self.draw)
+        self._grow_soon, self._draw_soon = waiting(self, GROW_MS, self._go_on), waiting(self, DRAW_MS, self.draw)
         self._lay_out()
         self.method.currentIndexChanged.connect(self._on_method)
         self.colour.currentIndexChanged.connect(self.draw)
         self.button.clicked.connect(self._on_button)
         self.scatter.picked.connect(self._on_picked)
         self.scatter.describe = self.describe
-
-    def _timer(self, ms: int, slot: Callable[[], None]) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(ms)
-        timer.timeout.connect(slot)
-        return timer
 
     def _lay_out(self) -> None:
         self.method.addItems([PCA, TSNE])

@@ -65,8 +65,9 @@ class ExploreDock(Dock):
     def _hear(self, layer: Any | None) -> None:
         """Write anew when a person changes the looks of the described layer in its own controls."""
         if layer is not None and layer is not self._heard():
-            for event in (layer.events.contrast_limits, layer.events.colormap, layer.events.interpolation2d):
-                event.connect(self._on_epoch)
+            for name in ("contrast_limits", "colormap", "interpolation2d"):
+                if hasattr(layer, name):
+                    getattr(layer.events, name).connect(self._on_epoch)
             self._heard = ref(layer)
 
     def _on_epoch(self) -> None:

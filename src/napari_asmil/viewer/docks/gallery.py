@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from napari.utils.notifications import show_error
 from numpy.typing import NDArray
-from qtpy.QtCore import QSignalBlocker, QSize, Qt, QTimer
+from qtpy.QtCore import QSignalBlocker, QSize, Qt
 from qtpy.QtGui import QIcon, QPixmap, QShowEvent
 from qtpy.QtWidgets import (
     QComboBox,
@@ -31,7 +31,7 @@ from napari_asmil.render.facts import verdict, whole_map
 from napari_asmil.render.tiles_csv import export_ranked
 from napari_asmil.runs import MapView
 from napari_asmil.viewer.controller import Controller
-from napari_asmil.viewer.docks.base import add_row
+from napari_asmil.viewer.docks.base import add_row, waiting
 from napari_asmil.viewer.export import Export
 from napari_asmil.viewer.inspected import Inspected
 from napari_asmil.viewer.tile_pictures import pixmap, read_tile
@@ -63,11 +63,8 @@ class Gallery(QWidget):
         self.about, self.export_button = QLabel(), QPushButton("Export CSV…")
         self.export: Export | None = None
         self._form = QFormLayout()
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(REST_MS)
+        self._rest = waiting(self, REST_MS, self.refresh)
         self._lay_out()
-        self._rest.timeout.connect(self.refresh)
         self.order.currentIndexChanged.connect(self.refresh)
         self.since.valueChanged.connect(self.refresh)
         self.export_button.clicked.connect(self._ask_and_export)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QSignalBlocker, QSize, QTimer, Signal
+from qtpy.QtCore import QSignalBlocker, QSize, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QGridLayout, QLabel, QVBoxLayout, QWidget
 
@@ -22,7 +22,7 @@ from napari_asmil.runs import MapView, Source, sources
 from napari_asmil.runs.distribution import Ends, Spread, laid_beside, locking, spreading
 from napari_asmil.runs.view import MEAN
 from napari_asmil.viewer.controller import Controller
-from napari_asmil.viewer.docks.base import add_row
+from napari_asmil.viewer.docks.base import add_row, waiting
 from napari_asmil.viewer.inspected import Inspected
 from napari_asmil.viewer.plots.histogram import STYLES, Bars, HistogramPanel
 from napari_asmil.viewer.plots.style import Palette, line_sample
@@ -75,9 +75,7 @@ class Distribution(QWidget):
         self.missing, self.warning, self.axes = QLabel(), QLabel(), QLabel()
         self._lines = [(QLabel(), QLabel()) for _ in range(MOST_MAPS)]
         self._lay_out()
-        self._pick_soon = QTimer(self)
-        self._pick_soon.setSingleShot(True)
-        self._pick_soon.setInterval(PICK_MS)
+        self._pick_soon = waiting(self, PICK_MS, self._on_pick)
         self._connect()
 
     def _lay_out(self) -> None:
@@ -112,7 +110,6 @@ class Distribution(QWidget):
         column.addStretch()
 
     def _connect(self) -> None:
-        self._pick_soon.timeout.connect(self._on_pick)
         self.scores.picked.connect(self._on_scores)
         self.maps.picked.connect(self._on_maps)
         for panel in (self.scores, self.maps):

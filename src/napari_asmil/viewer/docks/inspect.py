@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
 from napari_asmil.analysis.places import inside
 from napari_asmil.errors import InputError
 from napari_asmil.render.facts import share
-from napari_asmil.viewer.docks.base import Dock
+from napari_asmil.viewer.docks.base import Dock, waiting
 from napari_asmil.viewer.docks.gallery import Gallery
 from napari_asmil.viewer.docks.histogram import Distribution
 from napari_asmil.viewer.docks.pinned import Pinned
@@ -45,9 +45,7 @@ class InspectDock(Dock):
         self.pinned = Pinned(controller, self.inspected)
         self.gallery = Gallery(controller, self.inspected)
         self.tabs = QTabWidget()
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(WORDS_MS)
+        self._soon = waiting(self, WORDS_MS, self._write)
         self._lay_out()
         self._connect()
         self._on_theme()
@@ -100,7 +98,6 @@ class InspectDock(Dock):
         self.lasso.toggled.connect(self.picker.set_lasso)
         self.clear.clicked.connect(self._on_clear)
         self.distribution.told.connect(self._write_selection)
-        self._soon.timeout.connect(self._write)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Listen to the pointer, and show what changed meanwhile."""

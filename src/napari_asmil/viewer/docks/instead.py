@@ -17,6 +17,7 @@ from napari_asmil.viewer.docks.base import add_row
 from napari_asmil.viewer.docks.choose import refill
 from napari_asmil.viewer.instead import WAYS
 from napari_asmil.viewer.instead_words import told
+from napari_asmil.viewer.layers import view_of
 from napari_asmil.viewer.legend import ColorBar
 
 MOST_EPOCHS = 50
@@ -144,7 +145,7 @@ class InsteadForm(QGroupBox):
         if what == "runs":
             self._write_runs()
         if what == "alone" and instead.layer is not None:
-            view = instead.layer.data
+            view = view_of(instead.layer)
             refill(self.class_name, [(name, name) for name in view.run.class_names], view.class_name)
         self.write_words()
 
@@ -169,7 +170,7 @@ class InsteadForm(QGroupBox):
             return
         low, high = layer.contrast_limits
         self.bar.show_colours(layer.colormap, f"{low:.3g}", f"{high:.3g}")
-        view = layer.data
+        view = view_of(layer)
         try:
             said = [*told(view, view.epoch_at(epoch)), f"limits {low:.3g} to {high:.3g}, {limits.words(layer)}."]
             words = f"<b>{escape(view.quantity)}</b> ({escape(view.unit)})<br>" + escape("; ".join(said))

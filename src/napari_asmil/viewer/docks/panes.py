@@ -17,13 +17,16 @@ from qtpy.QtWidgets import (
 )
 
 from napari_asmil.errors import InputError
+from napari_asmil.geometry import TileRaster
 from napari_asmil.runs import When
 from napari_asmil.viewer.compare import MAX_CELLS, cell_of
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.between import Between
 from napari_asmil.viewer.layers import entry
 from napari_asmil.viewer.legend import map_facts
+from napari_asmil.viewer.swipe import NO_COLUMNS
 
+SWIPE = "Show A and B in one place, left and right of a line that can be dragged"
 LINES = 4
 SLIDER, EARLIER, FIXED = "epoch of the slider", "epochs earlier", "always epoch"
 MOST_EPOCHS = 99999
@@ -70,7 +73,6 @@ class Panes(QGroupBox):
         self.add.setToolTip("Put the map that is shown now (run, normaliser, row) on the list")
         self.remove.setToolTip("Take the selected map off the list")
         self.toggle.setToolTip("Show the maps of the list in linked panes, each with slide, map and contours")
-        self.swipe.setToolTip("Show A and B in one place, left and right of a line that can be dragged")
         self.shared.setToolTip("One colour is one number in all maps; otherwise each has its own limits")
         self.hint.setWordWrap(True)
         column = QVBoxLayout(self)
@@ -136,7 +138,10 @@ class Panes(QGroupBox):
         self.remove.setEnabled(self.list.currentRow() >= 0 and not active)
         self.toggle.setEnabled(active or len(picked) >= 2)
         self.toggle.setText("Leave the comparison" if active else "Compare side by side")
-        self.swipe.setEnabled(active or len(picked) >= 2)
+        view = self._controller.map
+        divisible = view is None or isinstance(view.drawing, TileRaster)
+        self.swipe.setEnabled(divisible and (active or len(picked) >= 2))
+        self.swipe.setToolTip(SWIPE if divisible else f"{SWIPE}. Not here: {NO_COLUMNS}")
         self.swipe.setText("Side by side" if active and comparison.swiping else "Swipe")
         self.hint.setVisible(not active and len(picked) < 2)
         self.hint.setText(f"Add 2 to {MAX_CELLS} maps: other runs, normalisers, rows or epochs.")
@@ -166,7 +171,10 @@ class Panes(QGroupBox):
     def _swipe(self) -> None:
         comparison = self._controller.comparison
         if comparison.active:
-            comparison.choose(comparison.pair, comparison.difference, swiping=not comparison.swiping)
+            try:
+                comparison.choose(comparison.pair, comparison.difference, swiping=not comparison.swiping)
+            except InputError as error:
+                show_error(str(error))
         else:
             self._enter(swiping=True)
         self.write()
@@ -178,4 +186,5 @@ class Panes(QGroupBox):
             try:
                 comparison.enter(comparison.picked, view.slide.slide_id, view.transform_name)
             except InputError as error:
+                comparison.swiping = False
                 show_error(str(error))

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_asmil.errors import InputError
 from napari_asmil.runs.trajectory import trajectory, why_other_tiles
 from napari_asmil.viewer.controller import Controller
+from napari_asmil.viewer.docks.base import waiting
 from napari_asmil.viewer.inspected import Inspected
 from napari_asmil.viewer.plots.curves import CurvePanel, Series
 from napari_asmil.viewer.plots.stack import CurveStack
@@ -47,11 +48,8 @@ class Pinned(QWidget):
         self.panel = CurvePanel("M·α of the tile", "× uniform", "Of the maps as each run stored them; 1 is uniform")
         self.panel.set_log(True)
         self.stack = CurveStack([self.panel])
-        self._draw_soon = QTimer(self)
-        self._draw_soon.setSingleShot(True)
-        self._draw_soon.setInterval(DRAW_MS)
+        self._draw_soon = waiting(self, DRAW_MS, self._draw)
         self._lay_out()
-        self._draw_soon.timeout.connect(self._draw)
         self.unpin.clicked.connect(self._on_unpin)
         self.stack.picked.connect(controller.set_epoch)
 

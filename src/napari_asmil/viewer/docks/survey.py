@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import QEvent, QSignalBlocker, QTimer
+from qtpy.QtCore import QEvent, QSignalBlocker
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -26,7 +26,7 @@ from napari_asmil.render.facts import SOFTWARE, share
 from napari_asmil.render.files import check_ending
 from napari_asmil.runs import Run
 from napari_asmil.runs.table import SlideNumbers, SlideTable, csv_text
-from napari_asmil.viewer.docks.base import Dock, add_row
+from napari_asmil.viewer.docks.base import Dock, add_row, waiting
 from napari_asmil.viewer.docks.cohort_table import CohortView
 from napari_asmil.viewer.docks.embedding import EmbeddingPanel
 from napari_asmil.viewer.slide_columns import Filter
@@ -56,18 +56,11 @@ class SurveyDock(Dock):
         self.table: SlideTable | None = None
         self._problem = ""
         self._stale = True
-        self._words_soon, self._grow_soon = self._timer(WORDS_MS, self._write), self._timer(GROW_MS, self.refresh)
+        self._words_soon, self._grow_soon = waiting(self, WORDS_MS, self._write), waiting(self, GROW_MS, self.refresh)
         self._lay_out()
         self._connect()
         self._on_theme()
         self._on_runs()
-
-    def _timer(self, ms: int, slot: Any) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(ms)
-        timer.timeout.connect(slot)
-        return timer
 
     def _lay_out(self) -> None:
         form = self.add_group("Slides that a run recorded")
