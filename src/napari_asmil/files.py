@@ -6,7 +6,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,11 @@ def write_text(path: Path, text: str) -> None:
     """Write a text file, UTF-8, whole or not at all; raises as `complete`."""
     with complete(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def comments(told: Iterable[str]) -> str:
+    """What is told before the rows of a table: a line that begins with ``#`` for each."""
+    return "".join(f"# {' '.join(text.split())}\n" for text in told)
 
 
 def json_text(content: Any, *, indent: int | None = None) -> str:

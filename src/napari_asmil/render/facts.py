@@ -145,6 +145,12 @@ def jsd_text(view: MapView, epoch: int, p: NDArray[np.float64]) -> str:
     return f"{float(dynamics.jsd(before, p)):.3g} bits to epoch {epoch - 1}"
 
 
+def check_epoch(view: MapView, epoch: int) -> None:
+    """Refuse an epoch that is not committed."""
+    if not 0 <= epoch < len(view):
+        raise InputError(f"Epoch {epoch} is not there; epochs 0 to {len(view) - 1} are.", path=view.run.path)
+
+
 def whole_map(view: MapView, epoch: int) -> NDArray[np.float64]:
     """Probabilities (M,) of a committed epoch.
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_asmil.analysis.display import TRANSFORMS
-from napari_asmil.errors import InputError
 from napari_asmil.files import complete, json_text
-from napari_asmil.render.facts import epoch_name, facts_of, whole_map
+from napari_asmil.render.facts import check_epoch, epoch_name, facts_of, whole_map
 from napari_asmil.render.files import check_ending
 from napari_asmil.render.scene import tiles_of
 
@@ -51,8 +50,7 @@ def export_tiles(path: str | Path, view: MapView, epoch: int, *, bounds: tuple[i
         When the epoch is not there, the bag has no coordinates, or the file cannot be written.
     """
     check_ending(Path(path), ".geojson")
-    if not 0 <= epoch < len(view):
-        raise InputError(f"Epoch {epoch} is not there; epochs 0 to {len(view) - 1} are.", path=view.run.path)
+    check_epoch(view, epoch)
     said = facts_of(view, epoch, whole_map(view, epoch))
     facts = {name: text for name, text in said.items() if text and name not in ("shown", "caution")}
     with complete(Path(path)) as partial, partial.open("w", encoding="utf-8") as file:

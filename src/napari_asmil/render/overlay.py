@@ -13,6 +13,7 @@ from napari_asmil.render.compositor import Limits
 from napari_asmil.render.facts import (
     SOFTWARE,
     beyond_text,
+    check_epoch,
     chosen_limits,
     colour_text,
     facts_of,
@@ -117,8 +118,7 @@ def export_overlay(path: str | Path, view: MapView, epoch: int, **options: Any) 
 
 
 def _check(view: MapView, epoch: int, opacity: float) -> None:
-    if not 0 <= epoch < len(view):
-        raise InputError(f"Epoch {epoch} is not there; epochs 0 to {len(view) - 1} are.", path=view.run.path)
+    check_epoch(view, epoch)
     if not 0 <= opacity <= 1:
         raise InputError(f"The opacity must be 0 to 1, not {opacity}.")
 

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 from napari_asmil.analysis.display import m_alpha
-from napari_asmil.errors import InputError
-from napari_asmil.files import complete
-from napari_asmil.render.facts import SOFTWARE, facts_of, whole_map
+from napari_asmil.files import comments, complete
+from napari_asmil.render.facts import SOFTWARE, check_epoch, facts_of, whole_map
 from napari_asmil.render.files import check_ending
 from napari_asmil.render.scene import tiles_of
 
@@ -55,18 +54,17 @@ def export_ranked(path: str | Path, view: MapView, epoch: int, since: int | None
     path = Path(path)
     check_ending(path, ".csv")
     for asked in (epoch,) if since is None else (epoch, since):
-        if not 0 <= asked < view.n_epochs:
-            raise InputError(f"Epoch {asked} is not there; epochs 0 to {view.n_epochs - 1} are.", path=view.run.path)
+        check_epoch(view, asked)
     p = whole_map(view, epoch)
     columns = _columns(view, p, None if since is None else whole_map(view, since), since)
     said = {"software": SOFTWARE, "run folder": view.run.path.name, **facts_of(view, epoch, p)}
     order = np.argsort(-(p if since is None else np.abs(columns["change"])), kind="stable")
     with complete(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
-        file.writelines(f"# {name}: {text}\n" for name, text in said.items() if text and name not in LEFT_OUT)
+        file.write(comments(f"{name}: {text}" for name, text in said.items() if text and name not in LEFT_OUT))
         if since is not None:
-            file.write(f"# order: by how much M·α has changed since epoch {since}\n")
+            file.write(comments([f"order: by how much M·α has changed since epoch {since}"]))
         if said["verdict"]:
-            file.write(f"# {said['verdict']}\n")
+            file.write(comments([said["verdict"]]))
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*(values[order].tolist() for values in columns.values()), strict=True))

@@ -13,6 +13,7 @@ from scipy.special import softmax
 
 from napari_asmil.analysis import metrics
 from napari_asmil.analysis.dynamics import is_collapsed, is_flat
+from napari_asmil.files import comments
 from napari_asmil.runs.reader import Run
 
 UNKNOWN = -1
@@ -179,8 +180,7 @@ def csv_text(table: SlideTable, numbers: SlideNumbers, rows: NDArray[np.intp], f
     names = table.run.class_names
     scalars = [name for name in COLUMNS if name in table.valued()]
     out = io.StringIO()
-    for name, text in facts.items():
-        out.write(f"# {name}: {' '.join(text.split())}\n")
+    out.write(comments(f"{name}: {text}" for name, text in facts.items()))
     writer = csv.writer(out, lineterminator="\n")
     judged = ("label", "prediction", "probability", "correct", "cross_entropy")
     writer.writerow(["slide", "split", *judged, "map", *scalars, "tiles"])

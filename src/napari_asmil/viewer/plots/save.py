@@ -17,7 +17,7 @@ from qtpy.QtSvg import QSvgGenerator
 from qtpy.QtWidgets import QGraphicsLineItem, QGraphicsTextItem
 
 from napari_asmil.errors import InputError
-from napari_asmil.files import complete, write_text
+from napari_asmil.files import comments, complete, write_text
 from napari_asmil.viewer.plots.canvas import EpochAxis, Ink, ValueAxis, dress, prepare
 from napari_asmil.viewer.plots.lines import Floats, Series, Threads
 from napari_asmil.viewer.plots.stack import Named
@@ -79,8 +79,7 @@ def _write_csv(path: Path, sheet: Sheet) -> None:
     columns = [column for panel in sheet.panels for column in _columns(panel)]
     epochs = max((len(y) for _, y in columns), default=0)
     text = io.StringIO()
-    for line in _told(sheet):
-        text.write(f"# {' '.join(line.split())}\n")
+    text.write(comments(_told(sheet)))
     table = csv.writer(text, lineterminator="\n")
     table.writerow(["epoch", *(name for name, _ in columns)])
     for epoch in range(epochs):

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from pyqtgraph.graphicsItems.ScatterPlotItem import renderSymbol
 from qtpy.QtCore import QPoint, QPointF, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QPixmap
-from qtpy.QtWidgets import QGridLayout, QLabel, QToolTip, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QLabel, QToolTip, QVBoxLayout, QWidget
 
+from napari_asmil.viewer.plots.key import COLUMNS, KeyGrid
 from napari_asmil.viewer.plots.style import Palette, line_pen
 
 SYMBOLS = ("o", "s", "t", "d", "star", "p")
@@ -22,7 +23,6 @@ POINT, RING = 9, 18
 NEAR = 10
 """A click or the pointer means the nearest point within so many px."""
 EXTENT = QSize(240, 260)
-KEY_COLUMNS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,16 +44,11 @@ class _Plot(pg.PlotWidget):
         return EXTENT
 
 
-class _Key(QWidget):
+class _Key(KeyGrid):
     """Which mark is which group, and how many there are."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows = QGridLayout(self)
-        self._rows.setContentsMargins(0, 0, 0, 0)
-        self._rows.setVerticalSpacing(1)
-        self._rows.setColumnStretch(1, 1)
-        self._rows.setColumnStretch(3, 1)
         self._words: list[QLabel] = []
         self._drawn: tuple[object, ...] = ()
 
@@ -72,20 +67,12 @@ class _Key(QWidget):
             label.setText(f"{group.name} ({len(group.members)})")
 
     def _lay_out(self, groups: Sequence[Group], palette: Palette) -> None:
-        while (item := self._rows.takeAt(0)) is not None:
-            item.widget().hide()
-            item.widget().deleteLater()
+        self.clear()
         self._words = []
         for at, group in enumerate(groups):
-            row, column = divmod(at, KEY_COLUMNS)
-            mark, words = QLabel(), QLabel()
-            colour = line_pen(group.style, palette).color()
-            mark.setPixmap(
-                QPixmap.fromImage(renderSymbol(symbol_of(group.style), POINT + 1, pg.mkPen(None), pg.mkBrush(colour)))
-            )
-            self._rows.addWidget(mark, row, 2 * column)
-            self._rows.addWidget(words, row, 2 * column + 1)
-            self._words.append(words)
+            brush = pg.mkBrush(line_pen(group.style, palette).color())
+            mark = QPixmap.fromImage(renderSymbol(symbol_of(group.style), POINT + 1, pg.mkPen(None), brush))
+            self._words.append(self.add(mark, "", *divmod(at, COLUMNS)))
 
 
 class ScatterPanel(QWidget):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import QSize, Signal
-from qtpy.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_asmil.viewer.plots.curves import CurvePanel
+from napari_asmil.viewer.plots.key import COLUMNS, KeyGrid
 from napari_asmil.viewer.plots.style import Palette, line_sample
 
 SAMPLE = QSize(30, 12)
@@ -17,16 +18,11 @@ Named = tuple[int, str]
 """The style of a curve, and what it is."""
 
 
-class Key(QWidget):
+class Key(KeyGrid):
     """Which line is which: a piece of each curve and its name."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._rows = QGridLayout(self)
-        self._rows.setContentsMargins(0, 0, 0, 0)
-        self._rows.setVerticalSpacing(1)
-        self._rows.setColumnStretch(1, 1)
-        self._rows.setColumnStretch(3, 1)
         self.rows: list[list[Named]] = []
 
     @property
@@ -36,24 +32,20 @@ class Key(QWidget):
 
     def show_rows(self, rows: Sequence[Sequence[Named]], palette: Palette) -> None:
         """Write the key: each row begins with a curve, and those that belong to it stand under it, two in a line."""
-        while (item := self._rows.takeAt(0)) is not None:
-            item.widget().hide()
-            item.widget().deleteLater()
+        self.clear()
         self.rows = [list(row) for row in rows]
         down = 0
         for (style, name), *members in self.rows:
-            self._add(style, name, palette, down, 0, 3)
+            self._name(style, name, palette, down, 0, across=True)
             for at, (style_, name_) in enumerate(members):
-                self._add(style_, name_, palette, down + 1 + at // 2, 2 * (at % 2), 1)
-            down += 1 + -(-len(members) // 2)
+                self._name(style_, name_, palette, down + 1 + at // COLUMNS, at % COLUMNS)
+            down += 1 + -(-len(members) // COLUMNS)
 
-    def _add(self, style: int, name: str, palette: Palette, row: int, column: int, wide: int) -> None:
-        sample, words = QLabel(), QLabel(name)
-        sample.setPixmap(line_sample(style, palette, SAMPLE, self.devicePixelRatioF()))
+    def _name(self, style: int, name: str, palette: Palette, row: int, column: int, *, across: bool = False) -> None:
+        sample = line_sample(style, palette, SAMPLE, self.devicePixelRatioF())
+        words = self.add(sample, name, row, column, across=across)
         words.setWordWrap(True)
         words.setToolTip(name)
-        self._rows.addWidget(sample, row, column)
-        self._rows.addWidget(words, row, column + 1, 1, wide)
 
 
 class CurveStack(QWidget):
