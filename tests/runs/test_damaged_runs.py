@@ -45,6 +45,19 @@ def test_a_file_that_was_cut_off_is_named(make_run: RunMaker, name: str) -> None
         READS[name](open_run(path))
 
 
+def test_scalars_of_the_other_epochs_are_there(make_run: RunMaker) -> None:
+    path = make_run()
+    whole = open_run(path)
+    expected = [whole.scalars_at(epoch) for epoch in range(5)]
+    file_of(path, "scalars", 3).unlink()
+    run = open_run(path)
+    for epoch in (0, 1, 2, 4):
+        np.testing.assert_array_equal(run.scalars_at(epoch), expected[epoch])
+    for _ in range(2):
+        with pytest.raises(InputError, match="run is damaged: Epoch 3"):
+            run.scalars_at(3)
+
+
 def test_a_missing_array_is_named(make_run: RunMaker) -> None:
     path = make_run()
     (path / "attention" / "online" / "zarr.json").unlink()

@@ -67,6 +67,7 @@ class Run:
         self._arrays: dict[str, zarr.Array[Any]] = {}
         self._commits: list[dict[str, Any]] = []
         self._scalars = np.empty((0, len(attrs["slides"]), len(attrs["scalar_names"])))
+        self._lost: set[int] = set()
         self.refresh()
 
     def __repr__(self) -> str:
@@ -259,11 +260,15 @@ class Run:
         """A recorded scalar, float64 (E, S), NaN where it is not defined."""
         if name not in self.scalar_names:
             raise InputError(f"No scalar {name!r} in this run.", remedy=f"Known: {', '.join(self.scalar_names)}.")
-        return np.array(self._known_scalars()[:, :, self.scalar_names.index(name)])
+        known = self._known_scalars()
+        if self._lost:
+            known = self._rows("scalars", range(self.n_epochs))  # says which, and why
+        return np.array(known[:, :, self.scalar_names.index(name)])
 
     def scalars_at(self, epoch: int) -> NDArray[np.float64]:
         """Every recorded scalar of an epoch, float64 (S, F), F as `scalar_names`."""
-        return np.array(self._known_scalars()[self._checked(epoch)])
+        known = self._known_scalars()[self._checked(epoch)]
+        return self._row("scalars", epoch) if epoch in self._lost else np.array(known)
 
     def logits(self, epoch: int) -> NDArray[np.float32]:
         """Logits of the recorded slides at an epoch, float32 (S, C)."""
@@ -283,12 +288,23 @@ class Run:
         return describe_run(self)
 
     def _known_scalars(self) -> NDArray[np.float64]:
-        """Scalars of all committed epochs, float64 (E, S, F); each is read once."""
+        """Scalars of all committed epochs, float64 (E, S, F); each is read once; NaN where one is `_lost`."""
         known, epochs = self._scalars, self.n_epochs  # an export may ask at the same time, from its own thread
         if len(known) < epochs:
-            fresh = self._rows("scalars", range(len(known), epochs))
+            missing = range(len(known), epochs)
+            try:
+                fresh = self._rows("scalars", missing)
+            except InputError:
+                fresh = np.stack([self._scalars_or_lost(epoch) for epoch in missing])
             self._scalars = known = np.concatenate([known, fresh])
         return known
+
+    def _scalars_or_lost(self, epoch: int) -> NDArray[np.float64]:
+        try:
+            return self._row("scalars", epoch)
+        except InputError:
+            self._lost.add(epoch)
+            return np.full(self._scalars.shape[1:], np.nan)
 
     def _checked(self, epoch: int) -> int:
         if not 0 <= epoch < self.n_epochs:

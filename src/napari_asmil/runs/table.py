@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.special import softmax
 
 from napari_asmil.analysis import metrics
 from napari_asmil.analysis.dynamics import is_collapsed, is_flat
+from napari_asmil.errors import InputError
 from napari_asmil.files import comments
 from napari_asmil.runs.reader import Run
 
@@ -110,9 +112,10 @@ class SlideTable:
         return len(self.slide_ids)
 
     def valued(self) -> set[str]:
-        """Names of the scalars that have a value on any slide at any committed epoch."""
+        """Names of the scalars that have a value on any slide at any committed epoch that can be read."""
         for epoch in range(self._seen, self.run.n_epochs):
-            self._valued |= np.isfinite(self.run.scalars_at(epoch)).any(axis=0)
+            with suppress(InputError):
+                self._valued |= np.isfinite(self.run.scalars_at(epoch)).any(axis=0)
         self._seen = self.run.n_epochs
         return {name for name, has in zip(self.run.scalar_names, self._valued, strict=True) if has}
 

@@ -135,7 +135,7 @@ OVERLAP = (
     ),
 )
 """How alike the maps of two epochs are, beside their divergence."""
-_LOCALISATION = (
+LOCALISATION = (
     Quantity("tile_auc", "Tile AUC in the tumour", "0 to 1", "How well attention ranks tumour tiles above the others"),
     Quantity(
         "topk_recall", "Top-k recall of tumour tiles", "share", "Tumour tiles among the k highest, k = true number"
@@ -181,7 +181,7 @@ def metrics(runs: Iterable[Run]) -> list[Quantity]:
     usual = [f"{split}_{metric}" for metric in _METRICS for split in _SPLITS]
     ordered = [name for name in usual if name in names] + sorted(names - set(usual))
     bag_level = [_bag_metric(name) for name in ordered]
-    return bag_level + [q for q in _LOCALISATION if any(np.isfinite(run.scalars(q.name)).any() for run in runs)]
+    return bag_level + [q for q in LOCALISATION if any(np.isfinite(run.scalars(q.name)).any() for run in runs)]
 
 
 def _bag_metric(name: str) -> Quantity:

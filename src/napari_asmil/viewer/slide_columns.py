@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_asmil.render.facts import share
 from napari_asmil.runs.table import UNKNOWN, Floats, Mask, SlideNumbers, SlideTable, verdict
-from napari_asmil.viewer.quantities import CONCENTRATION, divergences, metrics
+from napari_asmil.viewer.quantities import CONCENTRATION, LOCALISATION, divergences
 
 NOTHING = "–"
 
@@ -39,7 +39,7 @@ def columns_of(table: SlideTable) -> tuple[Column, ...]:
     has = table.valued()
     judged = len(table.run.class_names) > 1
     labelled = bool((table.labels != UNKNOWN).any())
-    known = {q.name: q for q in (*divergences([table.run]), *CONCENTRATION, *metrics([table.run]))}
+    known = {q.name: q for q in (*divergences([table.run]), *CONCENTRATION, *LOCALISATION)}
 
     def scalar(name: str, title: str, text: Callable[[float], str] = "{:.3f}".format) -> list[Column]:
         if name not in has or name not in known:
