@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -225,16 +226,17 @@ def test_nothing_is_computed_out_of_sight(make_dock: MakeDock, tmp_path: Path, q
     done(dock, qtbot)
 
 
+@pytest.mark.parametrize("error", [MemoryError, RuntimeError, KeyError])
 def test_a_failure_is_a_sentence_and_can_be_tried_again(
-    dock: SurveyDock, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+    dock: SurveyDock, qtbot: Any, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     def fails(*_: object) -> None:
-        raise MemoryError("no room")
+        raise error("no room")
 
     with monkeypatch.context() as patch:
         patch.setattr(embedder, "tsne", fails)
         dock.embedding.method.setCurrentText(TSNE)
-        qtbot.waitUntil(lambda: dock.embedding.about.text() == "t-SNE failed (MemoryError: no room).")
+        qtbot.waitUntil(lambda: dock.embedding.about.text() == f"t-SNE failed ({error.__name__}: {error('no room')}).")
         assert not dock.embedding.computing
     qtbot.mouseClick(dock.embedding.button, Qt.MouseButton.LeftButton)
     done(dock, qtbot)
@@ -253,6 +255,25 @@ def test_another_run_is_drawn_in_its_place(make_dock: MakeDock, tmp_path: Path, 
     dock.run_choice.setCurrentIndex(1)
     done(dock, qtbot)
     assert dock.embedding.epoch_words.text() == "This is epoch 2: the run has none after 2."
+
+
+def test_a_run_trained_anew_under_the_same_name_is_drawn_anew(make_dock: MakeDock, tmp_path: Path, qtbot: Any) -> None:
+    path = write_surveyed(tmp_path / "a.asmil", epochs=2)
+    dock = make_dock(path)
+    done(dock, qtbot)
+    dock.controller.remove_run(dock.controller.runs[0])
+    shutil.rmtree(path)
+    with RunWriter.create(path, surveyed_header(2)) as writer:
+        for epoch in range(3):
+            writer.write(surveyed_record(epoch + 7))
+    dock.controller.show_map(dock.controller.add_run(path), "s0")
+    qtbot.waitUntil(lambda: dock.run is not None and dock.table is not None)
+    done(dock, qtbot)
+    dock.controller.set_epoch(2)
+    qtbot.waitUntil(lambda: dock.embedding.course.axes.epoch == 2)
+    last = vectors(dock.controller.runs[0], 2)
+    expected = (last - last.mean(axis=0)) @ components(last)
+    np.testing.assert_allclose(np.abs(shown(dock)), np.abs(expected), rtol=1e-9, atol=1e-9)
 
 
 def test_a_live_run_is_drawn_as_it_grows(make_dock: MakeDock, tmp_path: Path, qtbot: Any) -> None:

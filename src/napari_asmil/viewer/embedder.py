@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,17 +127,23 @@ class Embedder(QObject):
 
     def _work(self) -> None:
         why = ""
-        with suppress(RuntimeError):  # the window is gone, and our Qt side with it
-            try:
-                for found in self._draw(open_run(self._path)):
-                    self.found.emit(self, found)
-                    if self._stop.is_set():
-                        break
-            except InputError as error:
-                why = str(error)
-            except (ValueError, ArithmeticError, np.linalg.LinAlgError, MemoryError) as error:
-                why = f"{self._method} failed ({type(error).__name__}: {error})."
-            self.ended.emit(self, why)
+        try:
+            for found in self._draw(open_run(self._path)):
+                if not self._tell(self.found, found) or self._stop.is_set():
+                    break
+        except InputError as error:
+            why = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the panel must hear that this has ended
+            why = f"{self._method} failed ({type(error).__name__}: {error})."
+        self._tell(self.ended, why)
+
+    def _tell(self, signal: Any, what: Found | str) -> bool:
+        """Whether there is still somebody to tell: with the window our Qt side goes too."""
+        try:
+            signal.emit(self, what)
+        except RuntimeError:
+            return False
+        return True
 
     def _draw(self, run: Run) -> Iterator[Found]:
         if self._method == PCA and self._begin == 0:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from qtpy.QtCore import Signal
@@ -12,14 +11,13 @@ from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QProgres
 
 from napari_asmil.analysis.embedding import perplexity
 from napari_asmil.render.facts import share
+from napari_asmil.runs import Run
 from napari_asmil.runs.table import UNKNOWN, SlideNumbers, SlideTable
 from napari_asmil.viewer.docks.base import add_row, waiting
 from napari_asmil.viewer.embedder import PCA, TSNE, Course, Embedder, Found, Places
 from napari_asmil.viewer.plots.scatter import Group, ScatterPanel
 from napari_asmil.viewer.plots.style import Palette
 
-KEPT = 8
-"""Courses that are remembered, over runs and methods."""
 GROW_MS, DRAW_MS = 500, 60
 """New epochs of a run are computed together at most this often, and found ones drawn."""
 CLASS, PREDICTION, ERROR, SPLIT = "class", "prediction", "error", "split"
@@ -40,7 +38,7 @@ class EmbeddingPanel(QWidget):
         self._numbers: SlideNumbers | None = None
         self._epoch = 0
         self._shown: str | None = None
-        self._courses: OrderedDict[tuple[Path, str], Course] = OrderedDict()
+        self._courses: WeakKeyDictionary[Run, dict[str, Course]] = WeakKeyDictionary()
         self._embedder: Embedder | None = None
         self._left: list[Embedder] = []
         self._grow_soon, self._draw_soon = waiting(self, GROW_MS, self._go_on), waiting(self, DRAW_MS, self.draw)
@@ -115,12 +113,7 @@ class EmbeddingPanel(QWidget):
         """What is known of the run by the chosen method."""
         if self._table is None:
             return None
-        key = (self._table.run.path, self.method.currentText())
-        course = self._courses.setdefault(key, Course())
-        self._courses.move_to_end(key)
-        while len(self._courses) > KEPT:
-            self._courses.popitem(last=False)
-        return course
+        return self._courses.setdefault(self._table.run, {}).setdefault(self.method.currentText(), Course())
 
     @property
     def computing(self) -> bool:
