@@ -419,6 +419,27 @@ def test_another_run_can_be_listed_and_a_click_shows_its_map(make_dock: MakeDock
     assert dock.run_choice.count() == 2
 
 
+def test_numbers_that_are_lost_are_told_and_the_other_epochs_stand(
+    make_dock: MakeDock, tmp_path: Path, qtbot: Any
+) -> None:
+    dock = make_dock(write_surveyed(tmp_path / "a.asmil"), write_surveyed(tmp_path / "c.asmil", anchor=True))
+    expected = dock.controller.runs[1].scalars("jsd")
+    lost = tmp_path / "c.asmil" / "scalars" / "c" / "2"
+    next(file for file in lost.rglob("0") if file.is_file()).unlink()
+    dock.controller.remove_run(dock.controller.runs[1])
+    run = dock.controller.add_run(tmp_path / "c.asmil")
+    dock.controller.set_epoch(2)
+    dock.run_choice.setCurrentIndex(2)
+    assert dock.table is not None and dock.table.run is run and dock.view.cohort.table is dock.table
+    assert "JSD to anchor (bits)" in titles(dock) and set(cells(dock, "JSD (bits)")) == {"–"}
+    assert "12 of 12 slides shown." in dock.summary.text()
+    assert "This run is damaged: Epoch 2 is committed, but scalars" in dock.summary.text()
+    assert not dock.save.isEnabled()
+    dock.controller.set_epoch(3)
+    np.testing.assert_allclose(numbers(dock, "JSD (bits)"), expected[3], rtol=6e-3, atol=1e-9)
+    qtbot.waitUntil(lambda: "damaged" not in dock.summary.text() and dock.save.isEnabled())
+
+
 # ---- pictures ---------------------------------------------------------------------------------------
 
 
@@ -473,6 +494,39 @@ def test_pictures_of_rows_out_of_sight_are_not_made(
     qtbot.waitUntil(lambda: len(opened) > seen and not dock.controller.idle.active)
     assert len(set(opened)) == len(opened) < 60
     assert len(dock.view.thumbnails._pictures) <= 25
+
+
+def test_a_picture_that_was_given_up_half_made_is_made_when_it_is_wanted_again(pictured: Pictured, qapp: Any) -> None:
+    from napari_asmil.viewer.idle import Idle
+    from napari_asmil.viewer.thumbnails import Thumbnails
+
+    made: list[Path] = []
+    idle = Idle()
+    thumbnails = Thumbnails(idle, made.append)
+    for steps in range(1, 4):
+        work = thumbnails._make([pictured.slide])
+        for _ in range(steps):
+            next(work)
+        work.close()
+        assert thumbnails.get(pictured.slide) is None and made == []
+    thumbnails.want([pictured.slide])
+    idle.finish()
+    assert thumbnails.get(pictured.slide) is not None and made == [pictured.slide]
+
+
+def test_what_is_no_picture_is_not_tried_again(tmp_path: Path, qapp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from napari_asmil.viewer import thumbnails
+    from napari_asmil.viewer.idle import Idle
+
+    (tmp_path / "a.tif").write_bytes(b"none")
+    idle, made = Idle(), []
+    pictures = thumbnails.Thumbnails(idle, made.append)
+    pictures.want([tmp_path / "a.tif"])
+    idle.finish()
+    monkeypatch.setattr(thumbnails, "open_slide", None)
+    pictures.want([tmp_path / "a.tif"])
+    idle.finish()
+    assert pictures.get(tmp_path / "a.tif") is None and made == []
 
 
 def test_a_slide_whose_smallest_level_is_large_has_no_picture(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -62,18 +63,17 @@ class Thumbnails:
     def _make(self, paths: list[Path]) -> Generator[None, None, None]:
         for path in paths:
             yield
-            self._pictures[path] = None  # one that cannot be made is not tried again
-            try:
-                with open_slide(path, cache=ArrayCache(SCRATCH)) as slide:
-                    for small in overview(slide):
-                        yield
-                        if small is not None:
-                            self._pictures[path] = _pixmap(small)
-            except InputError:
-                continue
+            picture = None  # one that cannot be made is not tried again
+            with suppress(InputError), open_slide(path, cache=ArrayCache(SCRATCH)) as slide:
+                for small in overview(slide):
+                    yield
+                    if small is not None:
+                        picture = _pixmap(small)
+            self._pictures[path] = picture
             while len(self._pictures) > MOST:
                 self._pictures.popitem(last=False)
-            self._made(path)
+            if picture is not None:
+                self._made(path)
 
 
 def overview(slide: Slide, side: int = 2 * SIDE) -> Generator[NDArray[np.uint8] | None, None, None]:
