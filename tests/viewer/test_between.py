@@ -332,6 +332,11 @@ def test_words_for_flat_collapsed_and_tied_maps() -> None:
     assert "A is flat" in said and "B is collapsed" in said
     assert "none: a map is constant" in said and said.count("none: ties") == 2
     assert "100 of 100 (" in said
+    assert "Spearman" not in said and "Jaccard" not in said
+    one, other = np.arange(1.0, 101) / 5050, np.roll(np.arange(1.0, 101), 1) / 5050
+    said = told(agreement(one, other), 3, 100, "#ff0000")
+    assert said.count("0.000 shared (Jaccard)") == 1 and said.count("0.333 shared (Jaccard)") == 1
+    assert f"{spearmanr(one, other).statistic:.3f} (Spearman)" in said
 
 
 def test_words_for_one_tile() -> None:
