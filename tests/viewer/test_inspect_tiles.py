@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from napari_asmil.runs import MapView, RunWriter, Source
 from napari_asmil.slides import open_slide
 from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
-from napari_asmil.viewer.docks.gallery import BOTTOM, CHANGED, LOADING, TOP, K
+from napari_asmil.viewer.docks.gallery import BOTTOM, CHANGED, TOP, K
 from napari_asmil.viewer.docks.inspect import InspectDock
 from napari_asmil.viewer.docks.pinned import NONE
 from napari_asmil.viewer.tile_pictures import level_for, read_tile
@@ -123,10 +124,10 @@ def test_what_is_said_of_the_tile_follows_the_slider_and_reads_no_pixels(dock: I
     requests = controller.slide.requests
     for epoch in (0, 3):
         controller.set_epoch(epoch)
+        controller.idle.finish()
         expected = m_alpha(controller.runs[0], epoch)
         assert f"M·α {expected[7]:.4g} × uniform" in dock.pinned.facts.text()
         assert f"rank {int(rankdata(-expected, method='min')[7])} of {TILES}" in dock.pinned.facts.text()
-    controller.idle.drop(LOADING)
     assert controller.slide.requests == requests
 
 
@@ -247,6 +248,38 @@ def test_unpinning_and_another_slide_clear_the_place(dock: InspectDock, qtbot: A
     assert dock.pinned.facts.text() == NONE
 
 
+def test_behind_another_tab_nothing_is_read_and_it_goes_on_when_it_is_seen(dock: InspectDock) -> None:
+    controller = dock.controller
+    dock.gallery.order.setCurrentText(BOTTOM)
+    controller.selection.pin(PLANTED)
+    requests = controller.slide.requests
+    dock.tabs.setCurrentIndex(0)
+    controller.idle.finish()
+    assert controller.slide.requests == requests and all(len(y) == 0 for y in dock.pinned._known.values())
+    dock.tabs.setCurrentIndex(1)
+    controller.idle.finish()
+    assert (colours(dock.pinned.picture.pixmap()) > 245).all()
+    assert [len(y) for y in drawn(dock)] == [6, 6]
+    assert (np.abs(colours(dock.gallery.buttons[0].icon().pixmap(dock.gallery.buttons[0].iconSize())) - 90) < 6).all()
+
+
+def test_another_slide_in_the_place_of_a_closed_one_has_pictures_of_its_own(dock: InspectDock, tmp_path: Path) -> None:
+    """A slide may be made where a closed one lay in memory."""
+    controller, path = dock.controller, tmp_path / "dark.tif"
+    tifffile.imwrite(path, np.full((SLIDE, SLIDE, 3), 30, np.uint8), tile=(128, 128), photometric="rgb")
+    controller.selection.pin(PLANTED)
+    controller.idle.finish()
+    names = set(dock.gallery._pictures)
+    closed = id(controller.slide)
+    controller.open_slide(path)
+    gc.collect()
+    dock.gallery.refresh()
+    dock.pinned.refresh()
+    controller.idle.finish()
+    assert (np.abs(colours(dock.pinned.picture.pixmap()) - 30) < 6).all()
+    assert not any(closed in name for name in names) and names.isdisjoint(list(dock.gallery._pictures)[-K:])
+
+
 # ---- galleries ------------------------------------------------------------------------------------
 
 
@@ -334,6 +367,25 @@ def test_a_click_goes_to_the_tile_and_pins_it(dock: InspectDock, qtbot: Any) -> 
     x, y = tile_corners()[tile]
     np.testing.assert_allclose(viewer.scene.camera.center[-2:], (y + TILE / 2 - 0.5, x + TILE / 2 - 0.5))
     assert viewer.scene.camera.zoom * TILE == pytest.approx(min(viewer.canvas.size) / 8)
+
+
+def test_tiles_of_another_run_are_no_choice_until_their_own_are_there(
+    model: Any, make_run: RunMaker, qtbot: Any
+) -> None:
+    controller = Controller.of(model)
+    for name, side in (("large", 8), ("small", 3)):
+        controller.add_run(make_run(name, side=side))
+    controller.show_map(controller.runs[0], "s0")
+    dock = shown(controller, qtbot)
+    before = dock.gallery.tiles
+    assert before.max() >= 9
+    controller.show_map(controller.runs[1], "s0")
+    for at in range(K):
+        click_gallery(dock, qtbot, at)
+    assert controller.selection.pinned is None
+    qtbot.waitUntil(lambda: dock.gallery.tiles is not before)
+    click_gallery(dock, qtbot, 2)
+    assert controller.selection.pinned == dock.gallery.tiles[2]
 
 
 def test_in_panes_a_tile_is_an_eighth_of_its_pane(dock: InspectDock, qtbot: Any) -> None:

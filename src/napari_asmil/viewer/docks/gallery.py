@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
+from weakref import ref
 
 import numpy as np
 from napari.utils.notifications import show_error
 from numpy.typing import NDArray
 from qtpy.QtCore import QSignalBlocker, QSize, Qt
-from qtpy.QtGui import QIcon, QPixmap, QShowEvent
+from qtpy.QtGui import QHideEvent, QIcon, QPixmap, QShowEvent
 from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
@@ -36,6 +38,9 @@ from napari_asmil.viewer.export import Export
 from napari_asmil.viewer.inspected import Inspected
 from napari_asmil.viewer.tile_pictures import pixmap, read_tile
 
+if TYPE_CHECKING:
+    from napari_asmil.runs import RunSlide
+
 K, COLUMNS = 12, 4
 SIDE = 62
 """Of a picture in px."""
@@ -56,7 +61,8 @@ class Gallery(QWidget):
     def __init__(self, controller: Controller, inspected: Inspected) -> None:
         super().__init__()
         self._controller, self._inspected = controller, inspected
-        self._pictures: dict[tuple[int, str, int], QPixmap] = {}
+        self._pictures: dict[Hashable, QPixmap] = {}
+        self._of: RunSlide | None = None
         self.tiles: NDArray[np.intp] = np.empty(0, dtype=np.intp)
         self.order, self.since = QComboBox(), QSpinBox()
         self.buttons = [QToolButton() for _ in range(K)]
@@ -95,8 +101,11 @@ class Gallery(QWidget):
         column.addWidget(self.export_button)
 
     def refresh_soon(self) -> None:
-        """Follow the slider once it rests."""
+        """Follow the slider once it rests; until then tiles of another slide, or of another run, are no choice."""
         self._controller.idle.drop(LOADING)
+        view = self._inspected.view
+        for button in self.buttons:
+            button.setEnabled(view is not None and view.slide is self._of)
         if self.isVisible():
             self._rest.start()
 
@@ -112,6 +121,7 @@ class Gallery(QWidget):
         self.since.setVisible(changed)
         self._form.labelForField(self.since).setVisible(changed)
         self.export_button.setEnabled(view is not None)
+        self._of = None if view is None else view.slide
         try:
             if view is None:
                 raise InputError("No map is shown.")
@@ -132,6 +142,11 @@ class Gallery(QWidget):
         """Show what changed while another tab was in front."""
         super().showEvent(event)
         self.refresh()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Read nothing that nobody sees."""
+        super().hideEvent(event)
+        self.stop()
 
     # ---- which tiles --------------------------------------------------------------------------
 
@@ -181,6 +196,7 @@ class Gallery(QWidget):
     def _show(self, captions: list[str]) -> None:
         for at, button in enumerate(self.buttons):
             button.setVisible(at < len(captions))
+            button.setEnabled(True)
             if at < len(captions):
                 button.setText(captions[at])
                 tile = int(self.tiles[at])
@@ -191,9 +207,10 @@ class Gallery(QWidget):
         if slide is not None and any(self._name(t) not in self._pictures for t in self.tiles.tolist()):
             self._controller.idle.do(LOADING, self._loading())
 
-    def _name(self, tile: int) -> tuple[int, str, int]:
-        view = self._inspected.view
-        return id(self._controller.slide), "" if view is None else view.slide.bag_hash, tile
+    def _name(self, tile: int) -> Hashable:
+        """What a picture is kept under; a slide that is closed has another name than any that is opened later."""
+        view, slide = self._inspected.view, self._controller.slide
+        return None if slide is None else ref(slide), "" if view is None else view.slide.bag_hash, tile
 
     def _loading(self) -> Iterator[None]:
         slide, view = self._controller.slide, self._inspected.view

@@ -112,8 +112,7 @@ class InspectDock(Dock):
         self.lasso.setChecked(False)
         self.picker.ignore()
         self.distribution.awake = False
-        for part in (self.distribution, self.pinned, self.gallery):
-            part.stop()
+        self.distribution.stop()
 
     # ---- what changed -------------------------------------------------------------------------
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QShowEvent
+from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from napari_asmil.errors import InputError
@@ -24,6 +24,7 @@ from napari_asmil.viewer.tile_pictures import pixmap, read_tile
 
 if TYPE_CHECKING:
     from napari_asmil.runs import Run
+    from napari_asmil.slides import Slide
 
 SIDE = 128
 """Of the picture in px."""
@@ -42,7 +43,7 @@ class Pinned(QWidget):
         self._controller, self._inspected = controller, inspected
         self._known: WeakKeyDictionary[Run, list[float]] = WeakKeyDictionary()
         self._of: tuple[str, str, int] | None = None
-        self._shown: tuple[int, int] | None = None
+        self._shown: tuple[ref[Slide] | None, int] | None = None
         self.picture, self.facts, self.about, self.others = QLabel(), QLabel(NONE), QLabel(), QLabel()
         self.unpin = QPushButton("Unpin")
         self.panel = CurvePanel("M·α of the tile", "× uniform", "Of the maps as each run stored them; 1 is uniform")
@@ -84,7 +85,7 @@ class Pinned(QWidget):
             part.setVisible(pinned)
         self.stack.set_epoch(self._controller.epoch)
         if tile is None or view is None:
-            self._of = self._shown = None
+            self._of = None
             self.picture.hide()
             self.about.hide()
             self.facts.setText(NONE)
@@ -112,7 +113,9 @@ class Pinned(QWidget):
         self._draw()
 
     def stop(self) -> None:
-        """Do nothing more in idle moments."""
+        """Do nothing more; a picture that may be half read is read anew."""
+        self._shown = None
+        self._draw_soon.stop()
         for work in (READING, FOLLOWING):
             self._controller.idle.drop(work)
 
@@ -125,6 +128,11 @@ class Pinned(QWidget):
         super().showEvent(event)
         self.refresh()
         self.follow()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Read and follow nothing that nobody sees."""
+        super().hideEvent(event)
+        self.stop()
 
     def _on_unpin(self) -> None:
         self._controller.selection.pin(None)
@@ -139,7 +147,7 @@ class Pinned(QWidget):
         """Read the picture where it is another, in an idle moment; an epoch step reads nothing."""
         slide, view = self._controller.slide, self._inspected.view
         assert view is not None
-        shown = (id(slide), tile)
+        shown = (None if slide is None else ref(slide), tile)
         if shown == self._shown:
             return
         self._shown = shown
