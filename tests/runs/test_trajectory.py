@@ -12,7 +12,7 @@ from scipy.special import expit, logsumexp, softmax
 
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.runs import MapView, RunWriter, Source, open_run
-from napari_asmil.runs.distribution import Ends, Spread, laid_beside, locking, spreading
+from napari_asmil.runs.distribution import Ends, EpochNumbers, deriving, laid_beside, locking
 from napari_asmil.runs.trajectory import trajectory, why_other_tiles
 from tests.conftest import random_z, record
 
@@ -62,13 +62,13 @@ def test_an_epoch_is_spread_out_by_each_normaliser(make_run: RunMaker) -> None:
     run = open_run(make_run(rows=3))
     sources = laid_beside(MapView(run, "s0", Source(Normalizer("nsf", offset=1.5))))
     assert sources == [Source(), Source(Normalizer("softmax")), Source(Normalizer("nsf", offset=1.5))]
-    spread: Spread = done(spreading(run, "s0", 2, sources))
+    numbers: EpochNumbers = done(deriving(run, "s0", 2, sources))
     z = random_z(2, 0, 3, 25).astype(np.float64)
     sigmoid = expit(z + 1.5)
     expected = [stored(run, 2), softmax(z, axis=1).mean(axis=0), (sigmoid / sigmoid.sum(axis=1)[:, None]).mean(axis=0)]
     for source, p in zip(sources, expected, strict=True):
-        np.testing.assert_allclose(spread.maps[source], p, rtol=1e-9)
-    np.testing.assert_array_equal(spread.z, random_z(2, 0, 3, 25))
+        np.testing.assert_allclose(numbers.maps[source], p, rtol=1e-9)
+    np.testing.assert_array_equal(numbers.z, random_z(2, 0, 3, 25))
 
 
 def test_one_row_is_spread_out_alone_beside_the_map_that_is_shown(make_run: RunMaker) -> None:
@@ -76,11 +76,11 @@ def test_one_row_is_spread_out_alone_beside_the_map_that_is_shown(make_run: RunM
     shown = Source(Normalizer("entmax"))
     sources = laid_beside(MapView(run, "s0", shown), "head 2")
     assert sources == [Source(), Source(Normalizer("softmax"), "head 2"), Source(Normalizer("nsf"), "head 2"), shown]
-    spread: Spread = done(spreading(run, "s0", 2, sources, "head 2", {shown: np.full(25, 0.04)}))
+    numbers: EpochNumbers = done(deriving(run, "s0", 2, sources, "head 2", {shown: np.full(25, 0.04)}))
     z = random_z(2, 0, 3, 25)
-    np.testing.assert_array_equal(spread.z, z[[1]])
-    np.testing.assert_allclose(spread.maps[sources[1]], softmax(z[1].astype(np.float64)), rtol=1e-9)
-    np.testing.assert_array_equal(spread.maps[shown], np.full(25, 0.04))
+    np.testing.assert_array_equal(numbers.z, z[[1]])
+    np.testing.assert_allclose(numbers.maps[sources[1]], softmax(z[1].astype(np.float64)), rtol=1e-9)
+    np.testing.assert_array_equal(numbers.maps[shown], np.full(25, 0.04))
 
 
 def test_axes_reach_what_every_epoch_has(make_run: RunMaker) -> None:
@@ -90,7 +90,7 @@ def test_axes_reach_what_every_epoch_has(make_run: RunMaker) -> None:
     assert done(locking(view, sources, "mean", ends)) == "all 5"
     z = np.stack([random_z(e, 0, 2, 25) for e in range(5)])
     assert ends.z == (float(z.min()), float(z.max()))
-    logs = np.log10(25 * np.array([list(done(spreading(run, "s0", e, sources)).maps.values()) for e in range(5)]))
+    logs = np.log10(25 * np.array([list(done(deriving(run, "s0", e, sources)).maps.values()) for e in range(5)]))
     assert ends.maps is not None
     assert ends.maps[0] <= min(-0.5, logs.min()) and ends.maps[1] >= max(0.5, logs.max())
     assert ends.maps[0] > min(-0.5, logs.min()) - 0.11 and ends.maps[1] < max(0.5, logs.max()) + 0.11
@@ -102,16 +102,36 @@ def test_axes_of_a_long_run_are_of_a_stated_sample(make_run: RunMaker, monkeypat
     assert done(locking(view, laid_beside(view), "mean", Ends())) == "4 of 10"
 
 
+def test_of_a_run_that_grew_the_new_epochs_alone_are_looked_at(
+    make_run: RunMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_run(epochs=2, planned=9)
+    run, ends = open_run(path), Ends()
+    view = MapView(run, "s0")
+    assert done(locking(view, laid_beside(view), "mean", ends)) == "all 3"
+    with RunWriter.resume(path) as writer:
+        for epoch in (3, 4):
+            writer.write(record(epoch, 2, 1, 25, False))
+    run.refresh()
+    asked: list[int] = []
+    scores = type(run).scores
+    monkeypatch.setattr(type(run), "scores", lambda self, e, s: (asked.append(e), scores(self, e, s))[1])
+    assert done(locking(view, laid_beside(view), "mean", ends)) == "all 5" and asked == [3, 4]
+    z = np.stack([random_z(e, 0, 1, 25) for e in range(5)])
+    assert ends.z == (float(z.min()), float(z.max()))
+    assert done(locking(view, laid_beside(view), "mean", ends)) == "all 5" and asked == [3, 4]
+
+
 def test_a_flat_map_has_an_axis_around_uniform() -> None:
-    ends, spread = Ends(), Spread(z=np.full((1, 4), 3.0, np.float32))
-    spread.take(Source(), np.full(4, 0.25))
-    ends.widen(spread)
+    ends, numbers = Ends(), EpochNumbers(z=np.full((1, 4), 3.0, np.float32))
+    numbers.take(Source(), np.full(4, 0.25))
+    ends.widen(numbers)
     scores, maps = ends.bins
     assert scores is not None and (scores.low, scores.high) == (2.5, 3.5)
     assert maps is not None and (maps.low, maps.high) == (-0.5, 0.5)
 
 
 def test_a_map_that_is_no_number_is_left_out() -> None:
-    spread = Spread()
-    spread.take(Source(), np.array([0.5, np.nan]))
-    assert spread.maps == {}
+    numbers = EpochNumbers()
+    numbers.take(Source(), np.array([0.5, np.nan]))
+    assert numbers.maps == {}

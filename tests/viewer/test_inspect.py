@@ -22,7 +22,7 @@ from napari_asmil.runs.records import EpochRecord, RunHeader, SlideRecord
 from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.inspect import NOTHING, NOWHERE, InspectDock
-from tests.conftest import header, random_z
+from tests.conftest import header, random_z, record
 from tests.viewer.mouse import drag
 from tests.viewer.test_dynamics_dock import shaped, write_shaped
 
@@ -119,6 +119,33 @@ def test_axes_stay_while_the_slider_moves(dock: InspectDock) -> None:
     assert (bins.low, bins.high) == (z.min(), z.max())
 
 
+def test_of_a_run_that_grows_the_axes_reach_the_new_epochs_too(model: Any, make_run: RunMaker, qtbot: Any) -> None:
+    path, controller = make_run("growing", epochs=2, planned=9), Controller.of(model)
+    controller.show_map(controller.add_run(path), "s0")
+    dock = shown(controller, qtbot)
+    panel, axes = dock.distribution.scores, dock.distribution.axes
+    assert "locked over all 3 epochs" in axes.text()
+
+    def grow(*epochs: int) -> tuple[float, float]:
+        with RunWriter.resume(path) as writer:
+            for epoch in epochs:
+                writer.write(record(epoch, 2, 1, TILES, False))
+        controller.follower.look()
+        controller.idle.finish()
+        z = np.stack([random_z(e, 0, 1, TILES) for e in range(epochs[-1] + 1)])
+        return float(z.min()), float(z.max())
+
+    controller.set_epoch(0)
+    expected = grow(3, 4)
+    assert controller.epoch == 0 and "locked over all 5 epochs" in axes.text()
+    assert (panel._bins.low, panel._bins.high) == expected
+    dock.tabs.setCurrentIndex(1)
+    expected = grow(5)
+    dock.tabs.setCurrentIndex(0)
+    controller.idle.finish()
+    assert "locked over all 6 epochs" in axes.text() and (panel._bins.low, panel._bins.high) == expected
+
+
 def test_uniform_is_marked_and_effective_tiles_stand_beside(dock: InspectDock) -> None:
     mark = dock.distribution.maps._mark
     assert mark.value() == 0.0 and mark.label.toPlainText() == "uniform"
@@ -202,10 +229,11 @@ def test_a_range_of_m_alpha_selects_its_tiles_and_says_how_many(dock: InspectDoc
         held = m_alpha[inside].sum() / TILES
         assert dock.selected.text() == (
             f"{len(inside)} of 25 tiles with M·α (softmax T=1, mean of 2 rows, as stored) from"
-            f" {interval.low:g} to {interval.high:g} at epoch {epoch}. They hold {100 * held:.3g} % of the attention."
+            f" {interval.low:g} to {interval.high:g} × uniform at epoch {epoch}."
+            f" They hold {100 * held:.3g} % of the attention."
         )
         name = f"selected: {dock.controller.selection.words}"
-        assert dock.controller.marks.layer.name == name and f"at epoch {epoch}" in name
+        assert dock.controller.marks.layer.name == name and f"× uniform at epoch {epoch}" in name
 
 
 def test_a_range_of_scores_selects_tiles_with_any_row_in_it(dock: InspectDock, qtbot: Any) -> None:
@@ -226,7 +254,7 @@ def test_a_range_beyond_the_axis_is_open(dock: InspectDock, qtbot: Any) -> None:
     _, interval = dock.distribution.interval
     assert interval.high == np.inf
     assert selected(dock) == np.flatnonzero(by("softmax", 4) >= interval.low).tolist()
-    assert f"from {interval.low:g} at epoch 4" in dock.selected.text()
+    assert f"from {interval.low:g} × uniform at epoch 4" in dock.selected.text()
 
 
 def test_the_region_can_be_moved_and_a_click_drops_it(dock: InspectDock, qtbot: Any) -> None:

@@ -25,11 +25,11 @@ SAMPLED = 2e7
 DECADE = 0.1
 """Ends of an axis of log10 M·α lie on tenths of a decade."""
 
-Steps = Generator[None, None, "Spread"]
+Steps = Generator[None, None, "EpochNumbers"]
 
 
 @dataclass
-class Spread:
+class EpochNumbers:
     """Numbers of one epoch.
 
     Attributes
@@ -74,7 +74,7 @@ def laid_beside(view: MapView, row: str = MEAN) -> list[Source]:
     return found if shown in found else [*found, shown]
 
 
-def spreading(
+def deriving(
     run: Run,
     slide_id: str,
     epoch: int,
@@ -97,30 +97,30 @@ def spreading(
     known : mapping of Source to float64 (M,), optional
         Maps that are at hand.
     """
-    spread, known = Spread(), known or {}
+    numbers, known = EpochNumbers(), known or {}
     scores = None
     try:
         scores = run.scores(epoch, slide_id)
     except InputError as error:
-        spread.why = str(error).removeprefix(f"{error.path}: ")
+        numbers.why = str(error).removeprefix(f"{error.path}: ")
     yield
     for source in sources:
         if source in known:
-            spread.take(source, known[source])
+            numbers.take(source, known[source])
         elif source.normalizer is None:
             with suppress(InputError):
-                spread.take(source, schema.probabilities(run.attention(epoch, slide_id, source.branch)))
+                numbers.take(source, schema.probabilities(run.attention(epoch, slide_id, source.branch)))
         elif scores is not None:
             rows = _rows(run, source.row)
             p = np.zeros(scores.shape[1])
             for at in rows:
                 p += source.normalizer.probabilities(scores[at])
                 yield
-            spread.take(source, p / len(rows))
+            numbers.take(source, p / len(rows))
         yield
     if scores is not None:
-        spread.z = scores if row == MEAN else scores[_rows(run, row)]
-    return spread
+        numbers.z = scores if row == MEAN else scores[_rows(run, row)]
+    return numbers
 
 
 class Ends:
@@ -130,17 +130,20 @@ class Ends:
     ----------
     z, maps : (float, float) or None
         Least and greatest; None while nothing was seen.
+    epochs : set of int
+        Those `locking` has looked at.
     """
 
     def __init__(self) -> None:
         self.z: tuple[float, float] | None = None
         self.maps: tuple[float, float] | None = None
+        self.epochs: set[int] = set()
 
-    def widen(self, spread: Spread) -> None:
+    def widen(self, numbers: EpochNumbers) -> None:
         """Let the axes reach all values of an epoch, and log10 M·α half a decade on both sides of uniform."""
-        if spread.z is not None and (found := extent(spread.z)) is not None:
+        if numbers.z is not None and (found := extent(numbers.z)) is not None:
             self.z = _union(self.z, found)
-        for logs in spread.logs.values():
+        for logs in numbers.logs.values():
             low, high = float(logs.min()), float(logs.max())
             ends = math.floor(low / DECADE) * DECADE, math.ceil(high / DECADE) * DECADE
             self.maps = _union(_union(self.maps, ends), (-0.5, 0.5))
@@ -152,14 +155,17 @@ class Ends:
 
 
 def locking(view: MapView, sources: Sequence[Source], row: str, ends: Ends) -> Generator[None, None, str]:
-    """Let the axes reach the values of all epochs, or of as many as can be afforded; returns which in words."""
-    last = view.run.n_epochs
-    count = min(last, max(4, int(SAMPLED / (view.cost * len(sources)))))
-    sample = sorted({round(at) for at in np.linspace(0, last - 1, count).tolist()})
-    for epoch in sample:
-        ends.widen((yield from spreading(view.run, view.slide.slide_id, epoch, sources, row)))
+    """Let the axes reach the values of all epochs, or of as many as can be afforded; returns which in words.
+
+    It goes on after the last epoch that was looked at, so what a run has more than before is looked at alone.
+    """
+    last, begin = view.run.n_epochs, max(ends.epochs, default=-1) + 1
+    count = min(last - begin, max(4, int(SAMPLED / (view.cost * len(sources)))))
+    for epoch in sorted({round(at) for at in np.linspace(begin, last - 1, count).tolist()}):
+        ends.widen((yield from deriving(view.run, view.slide.slide_id, epoch, sources, row)))
+        ends.epochs.add(epoch)
         yield
-    return f"all {last}" if len(sample) == last else f"{len(sample)} of {last}"
+    return f"all {last}" if len(ends.epochs) == last else f"{len(ends.epochs)} of {last}"
 
 
 def _rows(run: Run, row: str) -> list[int]:

@@ -19,7 +19,7 @@ from napari_asmil.analysis.histogram import Bins, Interval
 from napari_asmil.errors import InputError
 from napari_asmil.render.facts import share, verdict
 from napari_asmil.runs import MapView, Source, sources
-from napari_asmil.runs.distribution import Ends, Spread, laid_beside, locking, spreading
+from napari_asmil.runs.distribution import Ends, EpochNumbers, deriving, laid_beside, locking
 from napari_asmil.runs.view import MEAN
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.base import add_row, waiting
@@ -63,7 +63,8 @@ class Distribution(QWidget):
         self._key: Any = None
         self._epoch = 0
         self._ends, self._tops = Ends(), {SCORES: 0.0, MAPS: 0.0}
-        self.spread: Spread | None = None
+        self._locked = 0
+        self.numbers: EpochNumbers | None = None
         self.interval: tuple[str, Interval] | None = None
         self.awake = False
         self._own = False
@@ -144,6 +145,12 @@ class Distribution(QWidget):
             self._controller.idle.drop(work)
         self._key = None
 
+    def grow(self) -> None:
+        """A run may have more epochs: the axes are to reach these too."""
+        view = self._inspected.view
+        if self.awake and self.isVisible() and self._key is not None and view is not None:
+            self._lock(view)
+
     def set_palette(self, palette: Palette) -> None:
         """Take the colours of a theme."""
         self._palette = palette
@@ -177,14 +184,22 @@ class Distribution(QWidget):
         self.rows.setEnabled(len(rows) > 1)
         key = (*shown, self.rows.currentData())
         if key == self._key:
+            self._lock(view)
             return
+        self._locked = 0
         self._key, self._ends, self._tops = key, Ends(), dict.fromkeys(self._tops, 0.0)
         self._sources = laid_beside(view, self.rows.currentData())
         with QSignalBlocker(self.filled):
             self.filled.clear()
             self.filled.addItems([_name(view, source) for source in self._sources])
             self.filled.setCurrentIndex(self._sources.index(view.source))
-        self._controller.idle.do(LOCKING, self._locking(view))
+        self._lock(view)
+
+    def _lock(self, view: MapView) -> None:
+        """Lock the axes over the epochs that the run has now, where that is not done or under way."""
+        if view.run.n_epochs > self._locked:
+            self._locked = view.run.n_epochs
+            self._controller.idle.do(LOCKING, self._locking(view))
 
     def _deriving(self, view: MapView) -> Steps:
         """Derive the epoch, and draw it."""
@@ -195,27 +210,28 @@ class Distribution(QWidget):
             return
         row = self.rows.currentData()
         self._epoch = epoch
-        self.spread = yield from spreading(view.run, view.slide.slide_id, epoch, self._sources, row, known)
-        self._ends.widen(self.spread)
-        several = self.spread.z is not None and len(self.spread.z) > 1
+        self.numbers = yield from deriving(view.run, view.slide.slide_id, epoch, self._sources, row, known)
+        self._ends.widen(self.numbers)
+        several = self.numbers.z is not None and len(self.numbers.z) > 1
         self.scores.set_counted("scores of tiles" if several else "tiles")
-        self.missing.setText(self.spread.why)
-        self.missing.setVisible(bool(self.spread.why))
-        self.scores.setVisible(self.spread.z is not None)
+        self.missing.setText(self.numbers.why)
+        self.missing.setVisible(bool(self.numbers.why))
+        self.scores.setVisible(self.numbers.z is not None)
         self.maps.show()
         self._select()
         yield from self._drawing()
 
     def _locking(self, view: MapView) -> Steps:
         """Lock the axes over epochs."""
-        self.axes.setText("Axes of this epoch; others are looked at …")
+        seen = len(self._ends.epochs)
+        self.axes.setText(f"Axes of {f'{seen} epochs' if seen else 'this epoch'}; others are looked at …")
         of = yield from locking(view, self._sources, self.rows.currentData(), self._ends)
         self.axes.setText(f"Axes locked over {of} epochs; one that reaches farther widens them.")
         yield from self._drawing()
 
     def _say(self, why: str) -> None:
         """Draw nothing, and say why."""
-        self.spread = None
+        self.numbers = None
         self.missing.setText(why)
         self.missing.show()
         self.scores.hide()
@@ -225,18 +241,18 @@ class Distribution(QWidget):
 
     def _drawing(self) -> Steps:
         """Count and draw; the selected part is of what is selected now."""
-        spread, chosen = self.spread, self._inspected.chosen
-        if spread is None:
+        numbers, chosen = self.numbers, self._inspected.chosen
+        if numbers is None:
             return
         of_scores, of_maps = self._ends.bins
-        if spread.z is not None and of_scores is not None:
+        if numbers.z is not None and of_scores is not None:
             counts, part = np.zeros((2, of_scores.count), np.intp)
-            for row in spread.z:
+            for row in numbers.z:
                 counts += of_scores.counts(row)
                 part += 0 if chosen is None else of_scores.counts(row[chosen])
                 yield
-            self._show(SCORES, of_scores, [Bars(counts)], None if chosen is None else part, spread.z.size)
-        logs, at = spread.logs, self.filled.currentIndex()
+            self._show(SCORES, of_scores, [Bars(counts)], None if chosen is None else part, numbers.z.size)
+        logs, at = numbers.logs, self.filled.currentIndex()
         own = logs.get(self._sources[at])
         if of_maps is not None:
             drawn = [(i, source) for i, source in enumerate(self._sources) if source in logs]
@@ -259,10 +275,10 @@ class Distribution(QWidget):
             p, words = self._p(index), ""
             for label in labels:
                 label.setVisible(p is not None)
-            if p is not None and self.spread is not None:
+            if p is not None and self.numbers is not None:
                 sample = line_sample(self._style(index), self._palette, SAMPLE, self.devicePixelRatioF())
                 labels[0].setPixmap(sample)
-                words = _key_words(self.spread.effective[self._sources[index]], len(p))
+                words = _key_words(self.numbers.effective[self._sources[index]], len(p))
                 labels[1].setText(f"{escape(self.filled.itemText(index))}: {words}")
             if index == self.filled.currentIndex():
                 said = verdict(p) if p is not None and WARNING in words else ""
@@ -276,9 +292,9 @@ class Distribution(QWidget):
 
     def _p(self, index: int) -> NDArray[np.float64] | None:
         """The map at a place of the key; None where there is none."""
-        if self.spread is None or not 0 <= index < len(self._sources):
+        if self.numbers is None or not 0 <= index < len(self._sources):
             return None
-        return self.spread.maps.get(self._sources[index])
+        return self.numbers.maps.get(self._sources[index])
 
     # ---- what is picked -----------------------------------------------------------------------
 
@@ -291,7 +307,8 @@ class Distribution(QWidget):
         by = self.filled.currentText().removesuffix(SHOWN) if what == MAPS else ""
         if what == SCORES and self.rows.count() > 1:
             by = f"any of {self.rows.currentText()}"
-        return f"{what}{by and f' ({by})'} {range_words(interval)} at epoch {self._epoch}"
+        unit = " × uniform" * (what == MAPS)
+        return f"{what}{by and f' ({by})'} {range_words(interval, unit)} at epoch {self._epoch}"
 
     def drop_interval(self) -> None:
         """Pick no range; what is selected stays."""
@@ -315,11 +332,11 @@ class Distribution(QWidget):
 
     def _select(self) -> None:
         """Select the tiles of the range, at the epoch that is drawn."""
-        if self.interval is None or self.spread is None or self._inspected.other_tiles:
+        if self.interval is None or self.numbers is None or self._inspected.other_tiles:
             return
         what, interval = self.interval
         p = self._p(self.filled.currentIndex())
-        values = self.spread.z if what == SCORES else None if p is None else m_alpha(p)
+        values = self.numbers.z if what == SCORES else None if p is None else m_alpha(p)
         self._own = True
         try:
             self._controller.selection.select(None if values is None else interval.holds(values), self.words)
@@ -372,11 +389,11 @@ def _key_words(effective: float, count: int) -> str:
     return words
 
 
-def range_words(interval: Interval) -> str:
-    """A range in words, as exact as it is used."""
-    low, high = f"{interval.low:.6g}", f"{interval.high:.6g}"
+def range_words(interval: Interval, unit: str) -> str:
+    """A range in words, as exact as it is used, with its unit (" × uniform") where there is one."""
+    low, high = f"{interval.low:.6g}", f"{interval.high:.6g}{unit}"
     if math.isinf(interval.low) and math.isinf(interval.high):
         return "of any value"
     if math.isinf(interval.low):
         return f"up to {high}"
-    return f"from {low}" if math.isinf(interval.high) else f"from {low} to {high}"
+    return f"from {low}{unit}" if math.isinf(interval.high) else f"from {low} to {high}"

@@ -135,6 +135,7 @@ class InspectDock(Dock):
                 self._soon.start()
 
     def _on_runs(self) -> None:
+        self.distribution.grow()
         self.pinned.follow()
 
     def _on_layer(self) -> None:
