@@ -86,7 +86,9 @@ def test_every_slide_is_drawn_thin_behind_median_and_quartiles(dock: DynamicsDoc
     for end, share in zip(dock.jsd.series[0].band, (0.25, 0.75), strict=True):
         np.testing.assert_allclose(end[1:], np.quantile(jsd[1:], share, axis=1))
     assert dock.about.text() == "6 recorded slides."
-    assert dock.jsd.words.text() == "Median over 6 slides of the JSD of the mean map of 3 rows; band: quartiles."
+    assert dock.jsd.words.text() == (
+        "Median over 6 slides of the JSD of the mean map of 3 rows; band over slides: quartiles."
+    )
     assert dock.jsd.words.isVisible()
 
 

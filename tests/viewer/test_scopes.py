@@ -138,7 +138,7 @@ def test_every_slide_is_a_thread_behind_median_and_band(
         np.testing.assert_allclose(end[1:], np.quantile(stored[1:], share, axis=1))
     assert (
         said(JSD, EVERY, "s0", apart(run))
-        == f"Median over {slides} slides of the JSD of the map as stored; band: {band}."
+        == f"Median over {slides} slides of the JSD of the map as stored; band over slides: {band}."
     )
 
 
@@ -170,7 +170,8 @@ def test_a_median_counts_the_slides_that_have_a_value(tmp_path: Path) -> None:
     mass = next(quantity for quantity in metrics([run]) if quantity.name == "tumour_mass")
     assert "Median over 6 slides" in said(JSD, EVERY, "s0", apart(run))
     assert said(mass, EVERY, "s0", apart(run)) == (
-        "Median over 2 slides of the attention inside the tumour of the map as stored; band: least to greatest."
+        "Median over 2 slides of the attention inside the tumour of the map as stored; band over slides: least to"
+        " greatest."
     )
 
 
@@ -181,7 +182,15 @@ def test_more_threads_than_can_be_drawn_are_left_out_and_it_is_said(
     monkeypatch.setattr(scopes, "MOST_POINTS", 14)
     drawn = draw(JSD, EVERY, "s0", apart(run))
     assert drawn.threads == () and len(drawn.series) == 1
-    assert "3 thin curves are too many to draw: the median alone." in said(JSD, EVERY, "s0", apart(run))
+    assert "3 thin curves are too many to draw: the median and the band alone." in said(JSD, EVERY, "s0", apart(run))
+
+
+def test_too_many_rows_leave_their_mean(make_run: RunMaker, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = open_run(make_run(rows=3))
+    monkeypatch.setattr(scopes, "MOST_POINTS", 14)
+    drawn = whole(JSD, ROWS, "s0", apart(run))
+    assert drawn.threads == () and drawn.series[0].band is None
+    assert "3 thin curves are too many to draw: the mean alone." in said(JSD, ROWS, "s0", apart(run))
 
 
 # ---- classes and rows -----------------------------------------------------------------------------
@@ -257,7 +266,7 @@ def test_seeds_are_one_curve_with_a_band(tmp_path: Path, count: int, ends: tuple
     assert curve.band is not None
     for end, share in zip(curve.band, ends, strict=True):
         np.testing.assert_allclose(end, np.quantile(each, share, axis=0))
-    assert f"of seeds then the median over {count} runs that came so far; band: {band}." in said(
+    assert f"of seeds then the median over {count} runs that came so far; band over runs: {band}." in said(
         loss, SLIDE, "s0", groups
     )
     assert len(draw(loss, SLIDE, "s0", group_runs(runs, seeds=False)).series) == count
@@ -271,6 +280,41 @@ def test_of_every_slide_the_median_over_slides_comes_before_that_over_seeds(tmp_
     np.testing.assert_allclose(drawn.series[0].y[1:], np.median(over_slides, axis=0))
     text = said(JSD, EVERY, "s0", group_runs(runs, seeds=True))
     assert text.index("over 4 slides") < text.index("over 3 runs")
+
+
+def test_of_every_slide_seeds_have_one_band_and_a_run_alone_another(tmp_path: Path) -> None:
+    runs = seeds_of(tmp_path, 3, slides=6)
+    together = group_runs(runs, seeds=True)
+    assert said(JSD, EVERY, "s0", together) == (
+        "Median over 6 slides of the JSD of the map as stored; of seeds then the median over 3 runs that came so far;"
+        " band over runs: least to greatest."
+    )
+    other = write(tmp_path / "other.asmil", slides=6, label="another")
+    mixed = group_runs([*runs, other], seeds=True)
+    drawn = draw(JSD, EVERY, "s0", mixed)
+    jsd = other.scalars("jsd")[1:]
+    assert drawn.series[1].band is not None
+    np.testing.assert_allclose(drawn.series[1].band[0][1:], np.quantile(jsd, 0.25, axis=1))
+    assert said(JSD, EVERY, "s0", mixed) == (
+        "Median over 6 slides of the JSD of the map as stored; band over slides: quartiles; of seeds then the median"
+        " over 3 runs that came so far; band over runs: least to greatest."
+    )
+
+
+def test_seeds_without_a_value_are_not_counted(tmp_path: Path) -> None:
+    runs = [write(tmp_path / f"{k}.asmil", shift=k, recipe={"seed": k}) for k in range(4)]
+    head = replace(header(2, 1, 5, 1, False), recipe={"seed": 4})
+    with RunWriter.create(tmp_path / "4.asmil", head) as writer:
+        writer.write(EpochRecord(record(0, 2, 1, 25, False).slides, {}))
+    groups = group_runs([*runs, open_run(tmp_path / "4.asmil")], seeds=True)
+    (loss,) = losses(runs)
+    assert len(groups) == 1 and len(groups[0].runs) == 5
+    (curve,) = draw(loss, SLIDE, "s0", groups).series
+    assert curve.band is not None
+    np.testing.assert_allclose((curve.band[0][0], curve.band[1][0]), (1.0, 4.0))
+    assert said(loss, SLIDE, "s0", groups).endswith(
+        "of seeds then the median over 4 runs that came so far; band over runs: least to greatest."
+    )
 
 
 def test_a_seed_that_is_still_training_counts_as_far_as_it_came(tmp_path: Path) -> None:

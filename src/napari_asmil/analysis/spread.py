@@ -38,14 +38,18 @@ def quantiles(values: ArrayLike, *shares: float) -> Floats:
     return np.stack(found)
 
 
+def how_many(values: ArrayLike) -> int:
+    """How many of the last axis have a value at any epoch: (E, N) to 0 to N."""
+    return int((~np.isnan(np.asarray(values, dtype=np.float64))).any(axis=0).sum())
+
+
 def middle_and_band(values: ArrayLike) -> tuple[Floats, Floats, Floats]:
     """Median with its band over the last axis: (E, N) to three of (E,).
 
-    The band is that of `band_words` for as many as have a value at any epoch.
+    The band is that of `band_words` for `how_many` there are.
     """
     given = np.asarray(values, dtype=np.float64)
-    known = int((~np.isnan(given)).any(axis=0).sum())
-    ends = (0.25, 0.75) if known >= QUARTILES_FROM else (0.0, 1.0)
+    ends = (0.25, 0.75) if how_many(given) >= QUARTILES_FROM else (0.0, 1.0)
     low, middle, high = quantiles(given, ends[0], 0.5, ends[1])
     return middle, low, high
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-import numpy as np
-
-from napari_asmil.analysis.spread import band_words
+from napari_asmil.analysis.spread import band_words, how_many
 from napari_asmil.runs import Run, RunSlide
 from napari_asmil.runs.courses import LAST, Courses
 from napari_asmil.viewer.quantities import Quantity, of_slides
@@ -43,14 +41,17 @@ def _words(
 ) -> Iterator[str]:
     runs = [run for group in groups for run in group.runs]
     if not quantity.per_slide:
-        yield f"{quantity.tip}{_over_seeds(groups)}."
+        yield f"{quantity.tip}{_over_seeds(drawn)}."
         return
     said = {EVERY: _every_words, CLASS: _class_words, ROWS: _row_words}.get(scope, _slide_words)(quantity, runs)
-    yield f"{said}{_over_seeds(groups)}."
+    alone = [group.runs[0] for group in groups if len(group.runs) == 1]
+    band = _over_slides(quantity, alone) if scope == EVERY and alone else ""
+    yield f"{said}{band}{_over_seeds(drawn)}."
     if quantity.course == LAST:
         yield _last_words(drawn.wants)
     if drawn.left_out:
-        yield f"{drawn.left_out} thin curves are too many to draw: the median alone."
+        left = "the mean alone" if scope == ROWS else "the median and the band alone"
+        yield f"{drawn.left_out} thin curves are too many to draw: {left}."
     yield from _missing(quantity, scope, slide_id, runs)
     yield unfinished(drawn.wants)
 
@@ -91,7 +92,13 @@ def _slide_words(quantity: Quantity, runs: Sequence[Run]) -> str:
 def _every_words(quantity: Quantity, runs: Sequence[Run]) -> str:
     counts = sorted({_known(run, quantity, slides_of(run, quantity)) for run in runs})
     some = counted(counts[0], "slide") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} slides"
-    return f"Median over {some} of {_noun(quantity, runs)}; band: {_bands(counts)}"
+    return f"Median over {some} of {_noun(quantity, runs)}"
+
+
+def _over_slides(quantity: Quantity, runs: Sequence[Run]) -> str:
+    """The band of runs that are curves for themselves; the band of seeds is another."""
+    counts = {_known(run, quantity, slides_of(run, quantity)) for run in runs} - {0}
+    return f"; band over slides: {_bands(counts)}" if counts else ""
 
 
 def _class_words(quantity: Quantity, runs: Sequence[Run]) -> str:
@@ -105,7 +112,7 @@ def _class_words(quantity: Quantity, runs: Sequence[Run]) -> str:
 
 def _known(run: Run, quantity: Quantity, slides: Sequence[RunSlide]) -> int:
     """How many slides have a value at any epoch."""
-    return int(np.isfinite(of_slides(run, quantity, slides)).any(axis=0).sum())
+    return how_many(of_slides(run, quantity, slides))
 
 
 def _row_words(quantity: Quantity, runs: Sequence[Run]) -> str:
@@ -126,16 +133,16 @@ def _noun(quantity: Quantity, runs: Sequence[Run]) -> str:
     return f"the {quantity.called} of {_subject(quantity, runs)}"
 
 
-def _over_seeds(groups: Sequence[Group]) -> str:
-    counts = sorted({len(group.runs) for group in groups if len(group.runs) > 1})
+def _over_seeds(drawn: Drawn) -> str:
+    counts = sorted(set(drawn.over) - {0})
     if not counts:
         return ""
     some = counted(counts[0], "run") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} runs"
-    return f"; of seeds then the median over {some} that came so far; band: {_bands(counts)}"
+    return f"; of seeds then the median over {some} that came so far; band over runs: {_bands(counts)}"
 
 
-def _bands(counts: Sequence[int]) -> str:
-    return " or ".join(dict.fromkeys(band_words(count) for count in counts))
+def _bands(counts: Iterable[int]) -> str:
+    return " or ".join(dict.fromkeys(band_words(count) for count in sorted(counts)))
 
 
 def _last_words(wants: Sequence[Want]) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.analysis.spread import middle_and_band
+from napari_asmil.analysis.spread import how_many, middle_and_band
 from napari_asmil.runs import Run, RunSlide
 from napari_asmil.runs.courses import Courses
 from napari_asmil.viewer.plots.lines import Series, Threads
@@ -61,12 +61,16 @@ class Want:
 
 @dataclass(frozen=True)
 class Drawn:
-    """What a panel draws, how many thin curves were too many, and what is to be computed before it is whole."""
+    """What a panel draws, how many thin curves were too many, and what is to be computed before it is whole.
+
+    `over` tells of each curve of several seeds of how many runs it is: of those that have a value.
+    """
 
     series: tuple[Series, ...]
     threads: tuple[Threads, ...]
     left_out: int
     wants: tuple[Want, ...]
+    over: tuple[int, ...] = ()
 
 
 @dataclass
@@ -152,31 +156,35 @@ def draw(quantity: Quantity, scope: str, slide_id: str | None, groups: Sequence[
     """
     series: list[Series] = []
     threads: list[Threads] = []
+    over: list[int] = []
     classes = class_names(groups) if scope == CLASS else []
     for at, group in enumerate(groups):
         each = [_parts(run, quantity, scope, slide_id) for run in group.runs]
         names = dict.fromkeys(name for parts in each for name in parts.middles)
         for name in names:
-            series.append(_curve(group, name, each, _style(at, name, groups, classes)))
+            curve, runs = _curve(group, name, each, _style(at, name, groups, classes))
+            series.append(curve)
+            over += [runs] if len(each) > 1 else []
         if len(each) == 1 and each[0].threads is not None:
             lines, y, keys = each[0].threads
             threads.append(Threads([f"{line} · {group.short}" for line in lines], y, at, keys))
     wants = tuple(want for group in groups for want in _wants(group.runs, quantity, scope, slide_id))
     too_many = sum(each_.y.size for each_ in threads) > MOST_POINTS
     left_out = sum(len(each_.y) for each_ in threads) if too_many else 0
-    return Drawn(tuple(series), () if too_many else tuple(threads), left_out, wants)
+    return Drawn(tuple(series), () if too_many else tuple(threads), left_out, wants, tuple(over))
 
 
-def _curve(group: Group, name: str, each: Sequence[_Parts], style: int) -> Series:
+def _curve(group: Group, name: str, each: Sequence[_Parts], style: int) -> tuple[Series, int]:
+    """A curve, and of how many runs it is."""
     called = f"{group.short}, {name}" if name else group.short
     if len(each) == 1:
-        return Series(called, each[0].middles[name], style, None if name else each[0].band)
+        return Series(called, each[0].middles[name], style, None if name else each[0].band), 1
     known = [parts.middles[name] for parts in each if name in parts.middles]
     together = np.full((max(len(y) for y in known), len(known)), np.nan)
     for column, y in enumerate(known):
         together[: len(y), column] = y
     middle, low, high = middle_and_band(together)
-    return Series(called, middle, style, (low, high))
+    return Series(called, middle, style, (low, high)), how_many(together)
 
 
 def _parts(run: Run, quantity: Quantity, scope: str, slide_id: str | None) -> _Parts:
