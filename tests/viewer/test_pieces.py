@@ -366,6 +366,7 @@ def test_pointer_click_and_lasso_find_the_tile(window: Any, qtbot: Any) -> None:
 def test_the_dock_shows_the_map_and_says_why_there_is_no_swipe(window: Any, two_in: Any, qtbot: Any) -> None:
     dock = ExploreDock(window)
     window.window.add_dock_widget(dock)
+    qtbot.waitUntil(dock.isVisible)
     panes = dock.panes
     assert not panes.swipe.isEnabled() and "share none" in panes.swipe.toolTip()
     dock.write_legend()
@@ -405,8 +406,11 @@ def test_more_tiles_than_can_be_drawn_one_by_one_are_refused_with_the_reason(mod
     assert not list(model.layers)
 
 
-def test_the_legend_warns_where_tiles_overlap_too_densely_to_be_cut(viewer: Any, tmp_path: Path) -> None:
-    controller, dock = Controller.of(viewer), ExploreDock(viewer)
+def test_the_legend_warns_where_tiles_overlap_too_densely_to_be_cut(model: Any, tmp_path: Path, qtbot: Any) -> None:
+    controller, dock = Controller.of(model), ExploreDock(model)
+    qtbot.addWidget(dock)
+    dock.show()
+    qtbot.waitExposed(dock)
     xy = np.random.default_rng(0).integers(0, 200, (500, 2))
     controller.show_map(controller.add_run(write_uniform_run(tmp_path / "dense.asmil", xy, 100.5)), "pieces")
     dock.write_legend()
