@@ -45,7 +45,7 @@ def saturation(z: NDArray[np.floating]) -> Floats:
 
 
 def score_numbers(z: NDArray[np.floating]) -> Floats:
-    """Mean of z over tiles, its standard deviation (over M, not M - 1) and `saturation`: (K, M) to (K, 3)."""
+    """Mean of z over tiles, its standard deviation (over M, not M - 1) and `saturation`: (..., M) to (..., 3)."""
     given = np.asarray(z, dtype=np.float64)
     with np.errstate(invalid="ignore"):  # a score may be infinite
         return np.stack([given.mean(axis=-1), given.std(axis=-1), saturation(given)], axis=-1)

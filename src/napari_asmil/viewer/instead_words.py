@@ -5,17 +5,14 @@ from __future__ import annotations
 from functools import singledispatch
 
 import numpy as np
-from scipy.special import expit
 
 from napari_asmil.analysis.dynamics import is_flat
 from napari_asmil.render.facts import share
 from napari_asmil.runs import LazyMaps
 from napari_asmil.runs.alone import TilesAlone
+from napari_asmil.runs.courses import SATURATED, score_numbers
 from napari_asmil.runs.raw import RawScores
 from napari_asmil.runs.spread import Spread
-
-SATURATED = 0.01
-"""A sigmoid so near to 0 or 1 tells tiles apart no longer."""
 
 
 @singledispatch
@@ -40,14 +37,15 @@ def _(view: Spread, epoch: int) -> list[str]:
 
 @told.register
 def _(view: RawScores, epoch: int) -> list[str]:
-    z = view.values(epoch).astype(np.float64)
-    sigmoid = expit(z)
-    lost = float(((sigmoid < SATURATED) | (sigmoid > 1 - SATURATED)).mean())
+    z = view.values(epoch)
+    if unknown := int(np.isnan(z).sum()):
+        return [f"of {view.run.name}", f"not a number (NaN) on {unknown} of {len(z)} tiles: the training went astray"]
+    mean, deviation, lost = score_numbers(z).tolist()
     return [
         f"of {view.run.name}",
-        f"mean {z.mean():.3g}, standard deviation {z.std():.3g}",
-        f"on {share(lost)} of the tiles their sigmoid is below {SATURATED} or above {1 - SATURATED}: there NSF tells"
-        " tiles apart no longer",
+        f"mean {mean:.3g}, standard deviation {deviation:.3g}",
+        f"on {share(lost)} of the tiles their sigmoid is below {1 - SATURATED:.2g} or above {SATURATED}: there NSF"
+        " tells tiles apart no longer",
     ]
 
 
