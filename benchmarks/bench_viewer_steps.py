@@ -62,6 +62,7 @@ def _tiles(viewer: Any, path: Path) -> dict[str, float]:
     reads = slide.requests - before
     drawn, panned = cpu_ms(scrub_and_draw, pan_and_draw)
     dock = ExploreDock(viewer)
+    dock.show()
     legend = median(cpu_ms(dock.write_legend)[0])
     dock.deleteLater()
     return {

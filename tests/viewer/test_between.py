@@ -306,6 +306,8 @@ def test_the_line_is_dragged_on_the_canvas_and_the_camera_stays(
     viewer.window.resize(1100, 800)
     dock = ExploreDock(viewer)
     qtbot.addWidget(dock)
+    dock.show()
+    qtbot.waitExposed(dock)
     controller = dock.controller
     for path in pictured.runs:
         controller.show_map(controller.add_run(path), "slide")

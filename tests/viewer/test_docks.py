@@ -34,6 +34,8 @@ RunMaker = Callable[..., Path]
 def explore(model: Any, qtbot: Any) -> ExploreDock:
     dock = ExploreDock(model)
     qtbot.addWidget(dock)
+    dock.show()
+    qtbot.waitExposed(dock)
     return dock
 
 

@@ -16,7 +16,8 @@ from qtpy.QtTest import QTest
 from napari_asmil.analysis.normalizers import Normalizer, log_nsf, log_softmax
 from napari_asmil.errors import InputError
 from napari_asmil.render.facts import share
-from napari_asmil.runs import RunWriter, Source
+from napari_asmil.runs import EpochRecord, MapView, RunWriter, Source
+from napari_asmil.runs.spread import OverViews
 from napari_asmil.viewer import layers, limits
 from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
@@ -50,6 +51,12 @@ def group(controller: Controller, qtbot: Any) -> Iterator[InsteadForm]:
     dock.show()
     qtbot.waitExposed(dock)
     yield dock.instead
+
+
+def parents(widget: Any) -> Iterator[Any]:
+    while widget is not None:
+        yield widget
+        widget = widget.parentWidget()
 
 
 def write_recipe(path: Path, recipe: dict[str, Any]) -> None:
@@ -305,6 +312,7 @@ def test_a_dock_opened_again_knows_what_is_shown(controller: Controller, group: 
     group.window.setValue(3)
     again = ExploreDock(controller.viewer)
     qtbot.addWidget(again)
+    again.show()
     assert again.instead.what.currentData() == "epochs" and again.instead.window.value() == 3
 
 
@@ -321,6 +329,7 @@ def test_one_tile_and_flat_maps_have_a_spread_of_nothing(model: Any, tmp_path: P
     assert layer.data[1].tolist() == [[0.0]] and layer.contrast_limits[1] > 0
     group = InsteadForm(controller)
     qtbot.addWidget(group)
+    group.show()
     assert "1 of 1" in group.words.text()
 
 
@@ -381,3 +390,73 @@ def test_what_was_not_recorded_cannot_be_chosen_and_the_group_says_how_to_have_i
     choose(group, "alone")
     assert group.what.currentData() != "alone"
     assert "evidence=true" in group.reasons.text()
+
+
+def test_the_map_comes_back_when_its_stand_in_is_deleted_while_maps_are_compared(controller: Controller) -> None:
+    controller.instead.show("rows")
+    first, second = controller.runs
+    controller.comparison.enter([cell_of(MapView(run, "s1")) for run in (first, second)], "s1", "m_alpha")
+    controller.viewer.layers.remove(controller.instead.layer)
+    controller.comparison.leave()
+    assert controller.instead.layer is None
+    assert controller.map_layer is not None and controller.map_layer.visible
+
+
+def test_the_hidden_map_is_neither_exported_nor_taken_for_what_is_shown(
+    controller: Controller, group: InsteadForm
+) -> None:
+    dock = next(p for p in parents(group) if isinstance(p, ExploreDock))
+    choose(group, "rows")
+    assert not dock.export_button.isEnabled() and "hidden" in dock.export_button.toolTip()
+    assert not dock.legend.isVisible()
+    choose(group, None)
+    assert dock.export_button.isEnabled() and dock.legend.isVisible()
+
+
+def test_a_hidden_dock_derives_nothing(controller: Controller, qtbot: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    dock = ExploreDock(controller.viewer)
+    qtbot.addWidget(dock)
+    asked: list[str] = []
+    monkeypatch.setattr(controller.instead, "reason", lambda what: asked.append(what) or "")
+    controller.show_map(controller.runs[0], "s1", Source(Normalizer("nsf")))
+    assert asked == [] and dock.legend.facts.text() == ""
+    dock.show()
+    assert asked != [] and "NSF" in dock.legend.facts.text()
+
+
+def test_a_spread_is_made_anew_when_a_run_catches_up_with_epochs_that_others_had(
+    model: Any, make_run: RunMaker
+) -> None:
+    paths = [make_run(name, epochs=epochs, planned=6) for name, epochs in (("a", 1), ("b", 2), ("c", 4), ("d", 4))]
+    controller = Controller.of(model)
+    runs = [controller.add_run(path) for path in paths]
+    spread = OverViews([MapView(run, "s0") for run in runs], ["a", "b", "c", "d"])
+    assert spread.varied(3).startswith("2 maps: c, d")
+    before = spread[3]
+    with RunWriter.resume(paths[1]) as writer:
+        writer.write(replace_maps(record(3, 2, 1, TILES, False)))
+    spread.refresh()
+    assert spread.varied(3).startswith("3 maps: b, c, d")
+    expected = np.stack([MapView(run, "s0").probabilities(3) for run in runs[1:]]).std(axis=0) * TILES
+    np.testing.assert_allclose(spread.values(3), expected, rtol=1e-5)
+    assert not np.array_equal(spread[3], before)
+
+
+def replace_maps(given: EpochRecord) -> EpochRecord:
+    """Another epoch than that which all these runs have."""
+    flat = np.full(TILES, -np.log(TILES), np.float32)
+    return replace(given, slides={name: replace(slide, online=flat) for name, slide in given.slides.items()})
+
+
+def test_folds_are_no_seeds(model: Any, make_run: RunMaker) -> None:
+    paths = [make_run(name) for name in ("a", "b", "c")]
+    for seed, path in enumerate(paths):
+        write_recipe(path, {"method": "abmil", "seed": seed})
+    about = paths[2] / "zarr.json"
+    content = json.loads(about.read_text())
+    content["attributes"]["napari_asmil"]["splits"] = {"s0": "train"}
+    about.write_text(json.dumps(content))
+    controller = Controller.of(model)
+    runs = [controller.add_run(path) for path in paths]
+    controller.show_map(runs[0], "s0")
+    assert controller.instead.taken() == runs[:2]

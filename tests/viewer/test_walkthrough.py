@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from qtpy.QtWidgets import QApplication, QComboBox
+from qtpy.QtWidgets import QApplication, QComboBox, QDockWidget
 
 from napari_asmil.runs import open_run
 from napari_asmil.training import split_variant
@@ -37,6 +37,15 @@ def docks(viewer: Any, *titles: str) -> list[Any]:
     return [viewer.window.add_plugin_dock_widget(PLUGIN, title, tabify=True)[1] for title in titles]
 
 
+def bring_to_front(dock: Any, qtbot: Any) -> None:
+    """Choose the tab of a dock; one that is not looked at writes nothing."""
+    frame = dock.parentWidget()
+    while not isinstance(frame, QDockWidget):
+        frame = frame.parentWidget()
+    frame.raise_()
+    qtbot.waitUntil(dock.isVisible)
+
+
 def start_training(train: Any, out: Path, variant: str, epochs: int) -> None:
     train.form.choose(*split_variant(variant))
     train.form.preset.setCurrentText("demo")
@@ -60,6 +69,7 @@ def test_from_the_sample_to_a_window_closed_in_the_middle_of_a_training(
     assert [layers.entry(layer)["kind"] for layer in viewer.layers] == ["slide", "map", "contours"]
     sample, slide_id = controller.current or pytest.fail("the sample shows no map")
     assert controller.epoch == sample.n_epochs - 1 > 0
+    bring_to_front(explore, qtbot)
     assert sample.label in explore.legend.facts.text()
     assert f"{controller.epoch} of {sample.planned_epochs}" in explore.legend.facts.text()
     last = seen(viewer)
@@ -99,6 +109,7 @@ def test_from_the_sample_to_a_window_closed_in_the_middle_of_a_training(
     choose(explore.chooser.normalizer, "softmax")
     explore.chooser.numbers["temperature"].setValue(0.3)
     assert np.abs(seen(viewer) - before).mean() > 0.5
+    bring_to_front(explore, qtbot)
     assert "softmax T=0.3" in explore.legend.facts.text()
     explore.panes.add.click()
     choose(explore.chooser.run, sample)

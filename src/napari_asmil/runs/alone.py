@@ -35,8 +35,7 @@ class TilesAlone(LazyMaps):
         if self.class_name not in names:
             raise InputError(f"This run has no class {self.class_name!r}.", remedy=f"Classes: {', '.join(names)}.")
         self.like, self.run, self.slide, self.drawing = like, like.run, like.slide, like.drawing
-        if like.n_epochs:
-            self.run.evidence(0, self.slide.slide_id)
+        self.run.check_evidence(self.slide.slide_id)
 
     @property
     def runs(self) -> tuple[Run, ...]:

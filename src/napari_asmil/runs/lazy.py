@@ -53,7 +53,7 @@ class LazyMaps(ABC):
     @property
     @abstractmethod
     def cost(self) -> int:
-        """Scores that are read to derive one epoch."""
+        """How many scores by softmax take as long as deriving one epoch does."""
 
     @property
     @abstractmethod

@@ -237,6 +237,16 @@ class Run:
         """Whether slides with raw scores have evidence, what the classifier says of each tile alone."""
         return "evidence" in self._group
 
+    def check_evidence(self, slide_id: str) -> None:
+        """Refuse a slide of which there is no evidence."""
+        if not self.has_evidence:
+            raise InputError(
+                "This run has no evidence map: what the classifier says of each tile alone was not recorded.",
+                remedy="Train with `evidence=true` in the recipe.",
+                path=self.path,
+            )
+        self.check_scores(slide_id)
+
     def evidence(self, epoch: int, slide_id: str) -> NDArray[np.float32]:
         """Logits of each tile as if it were the whole bag, float32 (C, M).
 
@@ -245,13 +255,7 @@ class Run:
         InputError
             When the run, or this slide in it, has none.
         """
-        if not self.has_evidence:
-            raise InputError(
-                "This run has no evidence map: what the classifier says of each tile alone was not recorded.",
-                remedy="Train with `evidence=true` in the recipe.",
-                path=self.path,
-            )
-        self.check_scores(slide_id)
+        self.check_evidence(slide_id)
         s = self.slide(slide_id)
         assert s.score_offset is not None
         return self._row("evidence", epoch, slice(None), slice(s.score_offset, s.score_offset + s.n_tiles))

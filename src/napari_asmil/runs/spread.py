@@ -20,6 +20,8 @@ from napari_asmil.words import counted, listed
 QUANTITY, UNIT = "standard deviation of M·α", "× uniform"
 AROUND = 4
 """Maps that are kept beside those of a window: the windows next to it are asked for before long."""
+WEIGHT = 3
+"""How much longer the deviation of maps takes than the maps."""
 LEAST_REACH = 0.01
 """Colours reach at least so far: maps that differ by rounding alone show no pattern."""
 
@@ -157,7 +159,7 @@ class OverEpochs(Spread):
     @property
     def cost(self) -> int:
         """Scores that are read to derive one epoch."""
-        return self.like.cost * self.window
+        return WEIGHT * self.like.cost * self.window
 
     def maps(self, epoch: int) -> NDArray[np.float64]:
         """The maps of the window that ends at an epoch, float64 (n, M)."""
@@ -244,10 +246,8 @@ class OverViews(Spread):
 
     def refresh(self) -> int:
         """Take up newly committed epochs of all."""
-        least = min(view.n_epochs for view in self.views)
-        for view in self.views:
-            view.refresh()
-        if least < min(view.n_epochs for view in self.views):  # those that some have had alone are of more maps now
+        before = [view.n_epochs for view in self.views]
+        if [view.refresh() for view in self.views] != before:  # an epoch that some had alone may be of more maps now
             self._forget()
             self._reach.clear()
             self._effective.clear()

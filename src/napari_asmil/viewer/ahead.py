@@ -34,7 +34,7 @@ class Ahead:
     def _fetching(self, controller: Controller) -> Iterator[None]:
         for by in NEIGHBOURS:
             shown = [] if controller.viewer is None else layers.maps_of(controller.viewer)
-            for view in map(layers.view_of, shown):
+            for view in [layers.view_of(layer) for layer in shown if layer.visible]:
                 step = controller.epoch + by
                 if 0 <= step < len(view) and not view.recorded_limits:
                     with suppress(InputError):  # a pane of earlier epochs has none there

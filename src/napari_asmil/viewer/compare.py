@@ -164,7 +164,8 @@ class Comparison:
 
     def forget(self, run: Run) -> None:
         """Compare no more maps of a run that is closed."""
-        self.leave()
+        if any(cell.run is run for cell in self.cells):
+            self.leave()
         self.picked = [cell for cell in self.picked if cell.run is not run]
 
     # ---- how they are shown -------------------------------------------------------------------

@@ -229,14 +229,14 @@ class Controller:
         layer, shown = self.map_layer, self.map
         source = source or Source()
         transform = transform or (shown.transform_name if shown is not None else "m_alpha")
-        if shown is None or shown.slide.bag_hash != run.slide(slide_id).bag_hash or shown.slide.slide_id != slide_id:
-            self.selection.clear()
         if shown is not None and self.current == (run, slide_id):
             shown.set(source, transform)
             layers.redraw(layer)
             self.limit()
             return shown
         view = MapView(run, slide_id, source, transform)
+        if shown is None or (shown.slide.slide_id, shown.slide.bag_hash) != (slide_id, view.slide.bag_hash):
+            self.selection.clear()
         if shown is None or shown.slide.slide_id != slide_id:
             self.stage.bring(run.slide(slide_id))
         if shown is None:

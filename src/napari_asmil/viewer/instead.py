@@ -12,6 +12,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.runs import LazyMaps, MapView, Run, Source
 from napari_asmil.runs.alone import TilesAlone
 from napari_asmil.runs.contrast import check_same_tiles
+from napari_asmil.runs.kin import differ_by_seed_alone
 from napari_asmil.runs.raw import RawScores
 from napari_asmil.runs.spread import OverEpochs, OverRows, OverViews
 from napari_asmil.viewer import layers
@@ -105,7 +106,7 @@ class Instead:
         view, runs = self._controller.map, self.candidates()
         if self.chosen is not None or view is None:
             return [run for run in runs if run in (self.chosen or [])]
-        return [run for run in runs if _but_seed(run) == _but_seed(view.run)]
+        return [run for run in runs if differ_by_seed_alone(run, view.run)]
 
     # ---- showing ------------------------------------------------------------------------------
 
@@ -172,7 +173,10 @@ class Instead:
 
     def _on_map(self) -> None:
         controller = self._owner()
-        if controller is None or controller.viewer is None or self.layer is None or controller.comparison.active:
+        if controller is None or controller.viewer is None or controller.comparison.active or controller.tuning:
+            return
+        if self.layer is None:
+            self._give_back()
             return
         what = cast("What", self._key[0])
         if controller.map is None:
@@ -194,15 +198,22 @@ class Instead:
         controller = self._owner()
         if controller is None or layers.entry(event.value).get("kind") != layers.INSTEAD or self.layer is not None:
             return
-        before, self._before = self._before, None
-        if before is not None and not controller.comparison.active:
-            visible, selected = before
-            if controller.map_layer is not None:
-                controller.map_layer.visible = visible
-            there = controller.viewer.layers
-            if not there.selection:
-                there.selection = {layer for layer in selected if layer in there}
+        if not controller.comparison.active:  # else once that is left
+            self._give_back()
         controller.limit()
+
+    def _give_back(self) -> None:
+        """Show the map as it was before its place was taken."""
+        controller, before = self._controller, self._before
+        self._before = None
+        if before is None:
+            return
+        visible, selected = before
+        if controller.map_layer is not None:
+            controller.map_layer.visible = visible
+        there = controller.viewer.layers
+        if not there.selection:
+            there.selection = {layer for layer in selected if layer in there}
 
     def _going(self) -> Iterator[None]:
         controller = self._owner()
@@ -219,10 +230,6 @@ def _like(run: Run, view: MapView) -> MapView | None:
     except InputError:
         return None
     return other
-
-
-def _but_seed(run: Run) -> dict[str, Any]:
-    return {name: value for name, value in run.recipe.items() if name != "seed"}
 
 
 def _names(runs: Sequence[Run]) -> list[str]:

@@ -125,6 +125,8 @@ class Legend(QWidget):
         facts = map_facts(layer, epoch)
         cell, shown = entry(layer).get("cell"), view_of(layer).transform
         pane = "" if cell is None else f"Pane {cell + 1}: "
+        if not layer.visible:
+            pane += "Hidden: "
         self.title.setText(f"{pane}<b>{escape(shown.label)}</b> ({escape(shown.unit)})")
         low, high = layer.contrast_limits
         self.bar.show_colours(layer.colormap, f"{low:.3g}", f"{high:.3g}")

@@ -11,8 +11,9 @@ from napari_asmil.viewer.layers import entry, view_of
 if TYPE_CHECKING:
     from napari_asmil.runs import LazyMaps
 
-MOST_VALUES = 2e7
-"""A derived map is locked over so many epochs, evenly spaced, that about this many scores (one second) are read."""
+MOST_VALUES = 1e7
+"""A derived map is locked over so many epochs, evenly spaced, that it takes as long as this many scores by softmax do:
+about a tenth of a second."""
 
 Limits = tuple[float, float]
 
@@ -27,7 +28,7 @@ def locked_limits(view: LazyMaps) -> tuple[Limits, str]:
     step = 2
     while epochs > step * _affordable(view):
         step *= 2  # powers of two, so that a growing run asks for the same epochs again
-    sample = [*range(0, epochs, step), epochs - 1]
+    sample = sorted({*range(0, epochs, step), epochs - 1})
     return _union([view.limits(e) for e in sample]), f"locked over {len(sample)} of {epochs} epochs"
 
 
@@ -42,7 +43,7 @@ def _whole(view: LazyMaps) -> bool:
 
 def _affordable(view: LazyMaps) -> int:
     """How many epochs can be derived before a person would notice."""
-    return max(4, int(MOST_VALUES / view.cost))
+    return max(1, int(MOST_VALUES / view.cost))
 
 
 def limits_at(view: LazyMaps, step: int) -> tuple[Limits, str]:

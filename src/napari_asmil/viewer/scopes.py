@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_asmil.analysis.spread import how_many, middle_and_band
 from napari_asmil.runs import Run, RunSlide
 from napari_asmil.runs.courses import Courses
+from napari_asmil.runs.kin import differ_by_seed_alone
 from napari_asmil.viewer.plots.lines import Series, Threads
 from napari_asmil.viewer.quantities import Quantity, of_rows, of_run, of_slides
 from napari_asmil.words import counted, listed
@@ -89,23 +90,12 @@ def group_runs(runs: Iterable[Run], *, seeds: bool) -> list[Group]:
     """Each run for itself, or the runs that differ in nothing but the seed together."""
     groups: list[list[Run]] = []
     for run in runs:
-        kin = next((group for group in groups if seeds and _kin(group[0], run)), None)
+        kin = next((group for group in groups if seeds and differ_by_seed_alone(group[0], run)), None)
         if kin is None:
             groups.append([run])
         else:
             kin.append(run)
     return [Group(_name(group), tuple(group)) for group in groups]
-
-
-def _kin(a: Run, b: Run) -> bool:
-    """Whether two runs are of one recipe, but for its seed, on the same bags and splits."""
-    recipes = [{name: value for name, value in run.recipe.items() if name != "seed"} for run in (a, b)]
-    same = all(a.attrs.get(name) == b.attrs.get(name) for name in ("label", "bag_hashes", "labels", "splits"))
-    return same and recipes[0] == recipes[1] and _tiles(a) == _tiles(b)
-
-
-def _tiles(run: Run) -> list[tuple[str, str]]:
-    return [(slide.slide_id, slide.bag_hash) for slide in run.slides]
 
 
 def _name(runs: Sequence[Run]) -> str:

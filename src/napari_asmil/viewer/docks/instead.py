@@ -7,7 +7,7 @@ from html import escape
 from napari.utils.notifications import show_error, show_info
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QSignalBlocker, Qt
-from qtpy.QtGui import QStandardItemModel
+from qtpy.QtGui import QShowEvent, QStandardItemModel
 from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox, QLabel, QListWidget, QListWidgetItem, QSpinBox
 
 from napari_asmil.errors import InputError
@@ -111,9 +111,14 @@ class InsteadForm(QGroupBox):
 
     # ---- what is shown ------------------------------------------------------------------------
 
+    def showEvent(self, event: QShowEvent) -> None:
+        """Say what has changed while nobody looked."""
+        super().showEvent(event)
+        self.write()
+
     def write(self) -> None:
         """Say what is shown, and why the rest cannot be."""
-        if self._controller.viewer is None:
+        if self._controller.viewer is None or not self.isVisible():
             return
         self._filling = True
         try:
