@@ -65,6 +65,7 @@ def test_entropy_is_in_nats_and_ignores_empty_tiles() -> None:
     assert float(dynamics.entropy(p)) == pytest.approx(scipy_entropy(p))
     assert float(dynamics.effective_tiles(np.full(7, 1 / 7))) == pytest.approx(7)
     assert float(dynamics.normalized_entropy([1.0])) == 1.0
+    assert f"{float(dynamics.entropy([1.0, 0.0])):.3f}" == "0.000"  # not -0.000
 
 
 def test_many_maps_are_measured_at_once() -> None:

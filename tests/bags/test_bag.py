@@ -55,6 +55,12 @@ def test_a_trident_file_is_a_bag_of_level_0_tiles(trident):
     assert "224 px at 20x = 448 level-0 px, from the attribute patch_size_level0" in "\n".join(bag.describe())
 
 
+def test_the_edge_in_level_0_px_is_enough(trident):
+    bag = read_bag(trident(patch_size=None))
+    assert bag.tiles.size == 448
+    assert "tile edge: 448 level-0 px, from the attribute patch_size_level0" in "\n".join(bag.describe())
+
+
 def test_an_older_trident_file_gives_its_edge_through_the_magnifications(trident):
     bag = read_bag(trident(patch_size_level0=None))
     assert bag.tiles.size == 448

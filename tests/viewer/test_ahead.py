@@ -108,9 +108,7 @@ def test_neighbours_of_the_shown_epoch_are_there_before_anyone_asks(
         np.testing.assert_array_equal(view[epoch], oracle[epoch])
 
 
-def test_a_map_as_stored_is_not_fetched_ahead(
-    model: Any, make_run: RunMaker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_map_as_stored_is_not_fetched_ahead(model: Any, make_run: RunMaker, monkeypatch: pytest.MonkeyPatch) -> None:
     controller = Controller.of(model)
     view = controller.show_map(controller.add_run(make_run()), "s0")
     controller.set_epoch(2)

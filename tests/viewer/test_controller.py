@@ -17,7 +17,8 @@ from napari_asmil.events import EpochDone
 from napari_asmil.runs import RunWriter, Source
 from napari_asmil.viewer import layers
 from napari_asmil.viewer.controller import Controller
-from tests.conftest import record
+from napari_asmil.viewer.window import open_runs
+from tests.conftest import header, record
 
 RunMaker = Callable[..., Path]
 
@@ -90,6 +91,24 @@ def test_an_announced_epoch_of_an_unknown_run_opens_and_shows_it(model: Any, mak
     commit(path)
     controller.on_event(EpochDone(path, 2, 8, 0.1))
     qtbot.waitUntil(lambda: controller.epoch == 2, timeout=3000)
+
+
+def test_a_run_without_an_epoch_is_waited_for(
+    viewer: Any, tmp_path: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_asmil.viewer.window.show_info", told.append)
+    path = tmp_path / "young.asmil"
+    with RunWriter.create(path, header(1, 1, 5, 3, False)) as writer:
+        (run,) = open_runs(Controller.of(viewer), [path])
+        controller = Controller.of(viewer)
+        assert controller.map is None and "appears with the first" in told[0]
+        with pytest.raises(InputError, match="No epoch of this run is committed yet"):
+            controller.show_map(run, "s0")
+        for epoch in range(2):
+            writer.write(record(epoch, 1, 1, 25, False))
+            qtbot.waitUntil(lambda: run.n_epochs == epoch + 1)  # noqa: B023 waited for here
+            assert controller.current == (run, "s0") and controller.epoch == epoch
 
 
 def test_another_process_that_writes_is_followed_without_being_announced(

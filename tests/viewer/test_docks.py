@@ -130,7 +130,7 @@ def test_the_legend_names_run_normaliser_transform_limits_and_concentration(
     for words in ("trial · ABMIL", "s0", "4 of 4", "softmax T=2", "× uniform", "locked over all 5 epochs"):
         assert words in text, words
     assert f"{effective:.4g} of 25" in text
-    assert f"{np.sort(p)[-1]:.1%} of the attention" in text
+    assert f"{100 * np.sort(p)[-1]:.3g} % of the attention" in text
     controller.set_locked(False)
     assert "of this epoch alone" in explore.legend.facts.text()
     assert controller.map_layer is not None

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
-from napari_asmil.runs import MapView, RunWriter, Source
+from napari_asmil.runs import MapView, RunHeader, RunWriter, SlideHeader, Source
 from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.keys import KEYS, words
@@ -120,6 +120,41 @@ def test_a_run_that_was_closed_or_has_not_the_slide_is_not_flipped_to(controller
     assert controller.current == (controller.runs[0], "slide")
 
 
+def test_a_shorter_run_does_not_cost_the_epoch(controller: Controller, make_run: Any, pictured: Pictured) -> None:
+    first = controller.runs[0]
+    whole = header(1, 1, 8, 1, False)
+    with RunWriter.create(
+        pictured.slide.parent / "short.asmil", replace(whole, slides=named(whole, "slide"))
+    ) as writer:
+        for epoch in range(2):
+            given = record(epoch, 1, 1, 64, False)
+            writer.write(replace(given, slides={"slide": given.slides["s0"]}))
+    short = controller.add_run(pictured.slide.parent / "short.asmil")
+    controller.set_epoch(4)
+    controller.show_map(short, "slide")
+    assert controller.epoch == 1
+    controller.set_epoch(1)
+    controller.flip.back()
+    assert controller.current == (first, "slide")
+    controller.set_epoch(4)
+    for run, epoch in ((short, 1), (first, 4)):
+        controller.flip.back()
+        assert (controller.current, controller.epoch) == ((run, "slide"), epoch)
+
+
+def named(whole: RunHeader, slide_id: str) -> tuple[SlideHeader, ...]:
+    return (replace(whole.slides[0], slide_id=slide_id),)
+
+
+@pytest.mark.parametrize("step", [step_run, step_slide])
+def test_where_no_map_is_shown_a_step_shows_one(model: Any, controller: Controller, step: Any) -> None:
+    go_to_slide(controller, "slide")
+    model.layers.remove(controller.map_layer)
+    assert controller.current is None
+    step(controller, 1)
+    assert controller.current == (controller.runs[0], "slide")
+
+
 def test_a_comparison_goes_along_to_the_next_slide(controller: Controller) -> None:
     controller.comparison.enter([cell_of(MapView(run, "slide")) for run in controller.runs], "slide", "m_alpha")
     step_run(controller, 1)
@@ -170,7 +205,8 @@ def test_a_group_of_rows_that_the_next_run_lacks_becomes_the_mean(
 
 def test_a_comparison_stays_where_a_pane_has_not_the_next_slide(controller: Controller, tmp_path: Any) -> None:
     first = controller.runs[0]
-    alone = replace(header(1, 1, 8, 0, False), slides=(replace(header(1, 1, 8, 0, False).slides[0], slide_id="slide"),))
+    whole = header(1, 1, 8, 0, False)
+    alone = replace(whole, slides=named(whole, "slide"))
     given = record(0, 1, 1, 64, False)
     with RunWriter.create(tmp_path / "alone.asmil", alone) as writer:
         writer.write(replace(given, slides={"slide": given.slides["s0"]}))

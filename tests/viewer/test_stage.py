@@ -57,6 +57,18 @@ def test_a_slide_without_a_known_picture_is_shown_without_that_of_another(model:
     assert controller.contours is None
 
 
+def test_a_picture_that_is_not_where_the_run_says_is_told_of(
+    model: Any, pictured: Pictured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("napari_asmil.viewer.stage.show_info", told.append)
+    pictured.slide.rename(pictured.slide.with_name("elsewhere.tif"))
+    controller = Controller.of(model)
+    controller.show_map(controller.add_run(pictured.runs[0]), "slide")
+    assert kinds(model) == ["map", "contours"]
+    assert told == ["The slide of slide (slide.tif) is not where the run says."]
+
+
 def test_a_picture_of_another_size_is_not_put_under_a_map(model: Any, pictured: Pictured) -> None:
     import tifffile
 

@@ -24,7 +24,7 @@ COLLAPSED = 0.05
 def entropy(p: ArrayLike) -> NDArray[np.float64]:
     """Shannon entropy in nats, shape of `p` without its last axis; 0 log 0 = 0."""
     given = np.asarray(p, dtype=np.float64)
-    return np.asarray(-xlogy(given, given).sum(axis=-1))
+    return np.asarray(0.0 - xlogy(given, given).sum(axis=-1))  # of one tile 0, not -0
 
 
 def normalized_entropy(p: ArrayLike) -> NDArray[np.float64]:

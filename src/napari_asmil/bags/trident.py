@@ -38,12 +38,15 @@ NUMBERS = {
 """Attributes that must be positive numbers where they are."""
 
 
+EDGES = {"patch_size", "patch_size_level0"}
+
+
 def sniff(path: Path) -> bool:
     """Whether the file is HDF5 with features, coordinates and a tile edge."""
     if not h5py.is_hdf5(path):
         return False
     with _opened(path) as file:
-        return _own(file, "features") and _own(file, "coords") and "patch_size" in file["coords"].attrs
+        return _own(file, "features") and _own(file, "coords") and bool(EDGES & set(file["coords"].attrs))
 
 
 def read(path: Path) -> Bag:
@@ -82,7 +85,7 @@ def read(path: Path) -> Bag:
         encoder=encoder,
         tile_truth=str(own.get(TRUTH) or ""),
         mpp=mpp,
-        tile_px=_whole_number(attrs["patch_size"], "patch_size", path),
+        tile_px=_whole_number(attrs["patch_size"], "patch_size", path) if "patch_size" in attrs else None,
         slide_size=slide_size,
         slide_path=paths["slide_path"],
         contours_path=paths["contours_path"],
@@ -190,6 +193,8 @@ def _edge(attrs: dict[str, Any], path: Path) -> tuple[float, str]:
     seen = f"{tile} px" + (f" at {target}x" if target else "")
     if attrs.get("patch_size_level0"):
         edge = float(attrs["patch_size_level0"])
+        if not tile:
+            return edge, f"tile edge: {edge:g} level-0 px, from the attribute patch_size_level0 of coords"
         return edge, f"tile edge: {seen} = {edge:g} level-0 px, from the attribute patch_size_level0 of coords"
     if tile and level0 and target:
         edge = float(int(tile) * int(level0) // int(target))

@@ -82,7 +82,7 @@ def verdict(p: NDArray[np.float64]) -> str:
     if found == "collapsed":
         return (
             f"COLLAPSED MAP: normalised entropy is {float(dynamics.normalized_entropy(p)):.3f} (collapsed below"
-            f" {dynamics.COLLAPSED}). All but nothing lies on {float(dynamics.effective_tiles(p)):.1f} effective tiles."
+            f" {dynamics.COLLAPSED}). Nearly all of it is on {float(dynamics.effective_tiles(p)):.1f} effective tiles."
         )
     return ""
 

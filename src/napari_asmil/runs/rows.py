@@ -12,8 +12,10 @@ def groups(names: Sequence[str]) -> tuple[str, ...]:
     """Parts that several rows share, but not all: "head 3", "token 1"; none where names have one part."""
     if not any(APART in name for name in names):
         return ()
-    shared = Counter(part for name in names for part in name.split(APART))
-    return tuple(part for part, count in shared.items() if 1 < count < len(names))
+    shared = Counter((at, part) for name in names for at, part in enumerate(name.split(APART)))
+    found = sorted((at, first) for first, ((at, _), count) in enumerate(shared.items()) if 1 < count < len(names))
+    parts = [part for _, part in shared]
+    return tuple(parts[first] for _, first in found)
 
 
 def rows_called(names: Sequence[str], name: str) -> list[int]:

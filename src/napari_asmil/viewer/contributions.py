@@ -64,6 +64,7 @@ def layers_of(run: Run) -> list[layers.LayerData]:
     from napari_asmil.annotations import read_annotations
     from napari_asmil.slides import open_slide
 
+    layers.check_has_epochs(run)
     slide = first_slide(run)
     found = []
     if slide.slide_path is not None and slide.slide_path.exists():

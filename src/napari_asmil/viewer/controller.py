@@ -226,6 +226,7 @@ class Controller:
         """
         from napari_asmil.runs import MapView, Source
 
+        layers.check_has_epochs(run)
         layer, shown = self.map_layer, self.map
         source = source or Source()
         transform = transform or (shown.transform_name if shown is not None else "m_alpha")

@@ -71,6 +71,7 @@ class Follower:
         controller = self._owner()
         if controller is None or run.refresh() == self._seen.get(run):
             return
+        before = self._seen.get(run)
         self._seen[run] = run.n_epochs
         shown = layers.maps_of(controller.viewer, run)
         follows = any(layers.view_of(layer).steps - 1 == controller.epoch for layer in shown)
@@ -79,6 +80,8 @@ class Follower:
             controller.set_epoch(run.n_epochs - 1)
         controller.limit(unless_by_hand=True)
         controller.run_grew.emit(run)
+        if before == 0 and controller.map is None:
+            self._show_first(controller, run)
 
     def look(self) -> None:
         """Look at every unfinished run now, but for those that are looked at soon anyway."""
@@ -109,7 +112,8 @@ class Follower:
     def _show_first(self, controller: Controller, run: Run) -> None:
         """Show a new run on the slide that is open, where it has recorded that."""
         liked = [] if controller.slide_id is None else [controller.slide_id]
-        if not controller.comparison.active and any(slide.tiles is not None for slide in run.slides):
+        placed = any(slide.tiles is not None for slide in run.slides)
+        if run.n_epochs and placed and not controller.comparison.active:
             controller.show_map(run, first_slide(run, liked).slide_id)
 
     def _unfinished(self) -> list[Run]:

@@ -11,6 +11,7 @@ from napari_asmil.render.facts import share
 from napari_asmil.runs import LazyMaps
 from napari_asmil.runs.alone import TilesAlone
 from napari_asmil.runs.courses import SATURATED, score_numbers
+from napari_asmil.runs.kin import differ_by_seed_alone
 from napari_asmil.runs.raw import RawScores
 from napari_asmil.runs.spread import Spread
 
@@ -32,7 +33,14 @@ def _(view: Spread, epoch: int) -> list[str]:
     effective, tiles = view.effective(epoch), view.slide.n_tiles
     flat = ", which is flat: maps that say nothing cannot disagree" if is_flat(effective / tiles, tiles) else ""
     concentrated = f"effective tiles of their mean {effective:.4g} of {tiles} ({share(effective / tiles)}){flat}"
-    return [f"over {view.varied(epoch)}", f"of {view.subject}", concentrated]
+    runs = list(dict.fromkeys(view.runs))
+    mixed = any(not differ_by_seed_alone(runs[0], run) for run in runs[1:])
+    return [
+        f"over {view.varied(epoch)}, divided by their number",
+        *(["these runs differ in more than their seed"] if mixed else []),
+        f"of {view.subject}",
+        concentrated,
+    ]
 
 
 @told.register

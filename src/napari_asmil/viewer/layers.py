@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image, Surface, Vectors
 from napari.utils.colormaps import Colormap
 
+from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileQuads
 from napari_asmil.render.colormaps import lookup_table
 from napari_asmil.viewer.corners import Corners
@@ -85,6 +86,14 @@ def slide_data(slide: Slide, *, dask: bool = False) -> LayerData:
 def colours(name: str) -> Colormap:
     """A colour map that napari may not have."""
     return Colormap(lookup_table(name) / 255, name=name)
+
+
+def check_has_epochs(run: Run) -> None:
+    """Refuse a run of which nothing is committed yet."""
+    if run.n_epochs == 0:
+        raise InputError(
+            "No epoch of this run is committed yet.", remedy="Its map appears with the first.", path=run.path
+        )
 
 
 def map_data(view: LazyMaps, kind: str = "map") -> LayerData:

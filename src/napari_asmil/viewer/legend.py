@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_asmil.analysis.dynamics import top_mass
 from napari_asmil.errors import InputError
-from napari_asmil.render.facts import facts_of, whole_map
+from napari_asmil.render.facts import facts_of, share, whole_map
 from napari_asmil.viewer import limits
 from napari_asmil.viewer.layers import entry, smoothing, view_of
 
@@ -42,7 +42,7 @@ def map_facts(layer: Any, epoch: int) -> dict[str, str]:
     facts["epoch"] += f", {view.when.label}" if view.when.label else ""
     low, high = layer.contrast_limits
     facts["limits"] = f"{low:.3g} to {high:.3g} {view.transform.unit}, {limits.words(layer)}"
-    facts["top 1 %"] = f"{float(top_mass(p)):.1%} of the attention"
+    facts["top 1 %"] = f"{share(float(top_mass(p)))} of the attention"
     return facts
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 from weakref import ref
 
@@ -59,7 +60,8 @@ class Picker:
     def ignore(self) -> None:
         """Hear the pointer no more; a lasso is put away."""
         self.set_lasso(False)
-        self._soon.stop()
+        with suppress(RuntimeError):  # Qt's own end takes the timer first
+            self._soon.stop()
         viewer = self._viewer()
         if viewer is not None and self.listening:
             viewer.mouse_move_callbacks.remove(self._move)

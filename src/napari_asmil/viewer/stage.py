@@ -124,6 +124,8 @@ class Stage:
             try:
                 if path is not None and path.exists():
                     show(path)
+                elif path is not None:
+                    show_info(f"The {kind} of {recorded.slide_id} ({path.name}) is not where the run says.")
             except InputError as error:
                 show_warning(str(error))
 

@@ -10,6 +10,7 @@ from napari.utils.notifications import show_info
 from napari_asmil.runs import MapView, Source
 from napari_asmil.runs.rows import rows_called
 from napari_asmil.runs.view import MEAN
+from napari_asmil.viewer.follow import first_slide
 
 if TYPE_CHECKING:
     from napari_asmil.runs import Run
@@ -28,7 +29,9 @@ def step_epoch(controller: Controller, by: int) -> None:
 
 def step_slide(controller: Controller, by: int) -> None:
     """Show the next slide in the controller's order, or the one before; after the last comes the first."""
-    if controller.current is not None:
+    if controller.current is None:
+        _show_any(controller)
+    else:
         run, slide_id = controller.current
         found = neighbour(run, controller.slide_order, slide_id, by)
         if found is not None:
@@ -49,7 +52,10 @@ def neighbour(run: Run, order: tuple[str, ...] | None, slide_id: str | None, by:
 
 def step_run(controller: Controller, by: int) -> None:
     """Show the same slide in the next open run that has it; panes side by side show several already."""
-    if controller.current is None or controller.comparison.active:
+    if controller.comparison.active:
+        return
+    if controller.current is None:
+        _show_any(controller)
         return
     run, slide_id = controller.current
     having = [other for other in controller.runs if _has(other, slide_id)]
@@ -68,6 +74,7 @@ class Flip:
         self._owner = ref(controller)
         self._now: Shown | None = None
         self._before: Shown | None = None
+        self._epoch: int | None = None
         controller.map_changed.connect(self._on_map)
 
     def back(self) -> None:
@@ -78,7 +85,13 @@ class Flip:
         run, source, transform = self._before
         if run in controller.runs and _has(run, controller.current[1]):
             fitted, _ = fitting(run, controller.current[1], source)
+            left, epoch = controller.epoch, self._epoch
             controller.show_map(run, controller.current[1], fitted, transform)
+            if controller.epoch < left:
+                self._epoch = left  # this run is shorter: back on the other, its epoch comes back
+            elif epoch is not None and controller.epoch == left:
+                controller.set_epoch(epoch)
+                self._epoch = None
 
     def _on_map(self) -> None:
         controller = self._owner()
@@ -115,9 +128,11 @@ def go_to_slide(controller: Controller, slide_id: str, run: Run | None = None) -
     camera = controller.viewer.scene.camera
     center, zoom = camera.center, camera.zoom
     show_fitting(controller, run, slide_id)
-    slide = controller.slide
-    if shown is not None and (slide is None or all(0 <= c < n for c, n in zip(center[-2:], slide.shape, strict=True))):
+    low, high = controller.map_layer.extent.world[:, -2:]  # type: ignore[union-attr]
+    if shown is not None and all(a <= c <= b for a, c, b in zip(low, center[-2:], high, strict=True)):
         camera.center, camera.zoom = center, zoom
+    elif controller.slide is None:
+        controller.viewer.reset_view()
     if cells:
         comparison.enter(cells, slide_id, transform)
 
@@ -147,6 +162,15 @@ def fitting(run: Run, slide_id: str, wished: Source) -> tuple[Source, str]:
     if wished.row != MEAN and not rows_called(run.row_names, wished.row):
         return Source(wished.normalizer), f"{run.name} has no row {wished.row!r}: the mean of its rows is shown."
     return wished, ""
+
+
+def _show_any(controller: Controller) -> None:
+    """Show a map again where none is: of the slide whose picture is open, if a run has it."""
+    begun = [run for run in controller.runs if run.n_epochs]
+    if begun:
+        liked = [] if controller.slide_id is None else [controller.slide_id]
+        run = next((run for run in begun if liked and _has(run, liked[0])), begun[0])
+        controller.show_map(run, first_slide(run, liked).slide_id)
 
 
 def _has(run: Run, slide_id: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import napari
+from napari.utils.notifications import show_info
 
 from napari_asmil.errors import InputError
 from napari_asmil.runs import MapView, Run
@@ -69,11 +70,16 @@ def open_runs(controller: Controller, paths: Sequence[Path], *, side_by_side: bo
         When one is no run, or the first has no slide with places.
     """
     runs = [controller.add_run(path) for path in find_runs(paths)]
-    slide = first_slide(runs[0])
-    controller.show_map(runs[0], slide.slide_id)
-    cells = [cell_of(MapView(run, slide.slide_id)) for run in runs if _has(run, slide.slide_id)]
+    begun = [run for run in runs if run.n_epochs]
+    if not begun:
+        show_info("No epoch is committed yet: the map appears with the first.")
+        controller.stage.bring(first_slide(runs[0]))
+        return runs
+    slide = first_slide(begun[0])
+    controller.show_map(begun[0], slide.slide_id)
+    cells = [cell_of(MapView(run, slide.slide_id)) for run in begun if _has(run, slide.slide_id)]
     if side_by_side and 2 <= len(cells) <= MAX_CELLS:
-        controller.show_map(runs[0], slide.slide_id, transform="log10")  # on one linear scale, few maps show anything
+        controller.show_map(begun[0], slide.slide_id, transform="log10")  # on one linear scale few maps show anything
         controller.comparison.enter(cells, slide.slide_id, "log10")
     return runs
 

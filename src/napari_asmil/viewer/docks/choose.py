@@ -198,6 +198,8 @@ class Chooser(QGroupBox):
         derived = view.source.normalizer is not None
         refill(self.row, [(row, row) for row in rows], view.source.row)
         self.row.setEnabled(self.row.isEnabled() and derived and len(rows) > 1)
+        if not derived and len(view.run.row_names) > 1 and view.slide.has_scores:
+            reasons.append("To see one row, choose softmax, NSF or entmax: what is stored is all rows joined.")
         for name, number in self.numbers.items():
             used = view.source.normalizer is not None and name in USES[view.source.normalizer.name]
             number.setVisible(used)
