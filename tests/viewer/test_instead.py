@@ -351,6 +351,24 @@ def test_raw_scores_of_the_row_that_is_chosen_are_shown_and_said(controller: Con
     np.testing.assert_allclose(shown(controller), random_z(3, 1, 3, TILES)[2], rtol=1e-6)
 
 
+@pytest.mark.parametrize(("what", "of"), [("least", np.min), ("greatest", np.max)])
+def test_the_least_and_the_greatest_of_the_rows_are_shown_and_said(
+    controller: Controller, group: InsteadForm, what: str, of: Callable[..., np.ndarray]
+) -> None:
+    controller.show_map(controller.runs[0], "s1", Source(Normalizer("nsf", offset=-1.0)))
+    choose(group, what)
+    for epoch in (4, 1):
+        controller.set_epoch(epoch)
+        rows = np.exp(log_nsf(random_z(epoch, 1, 3, TILES), offset=-1.0))
+        np.testing.assert_allclose(shown(controller), TILES * of(rows, axis=0), rtol=1e-5)
+    group.write_words()
+    assert f"{what} M·α of the rows" in group.words.text() and "do not sum to 1" in group.words.text()
+    layer = controller.instead.layer
+    assert layer is not None
+    every = [TILES * of(np.exp(log_nsf(random_z(e, 1, 3, TILES), offset=-1.0)), axis=0).max() for e in range(5)]
+    assert tuple(layer.contrast_limits) == pytest.approx((0, max(every)), rel=1e-5)
+
+
 def test_scores_that_saturate_nsf_are_counted(model: Any, tmp_path: Path) -> None:
     controller = Controller.of(model)
     given = record(0, 1, 1, TILES, False)

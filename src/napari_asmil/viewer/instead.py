@@ -12,6 +12,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.runs import LazyMaps, MapView, Run, Source
 from napari_asmil.runs.alone import TilesAlone
 from napari_asmil.runs.contrast import check_same_tiles
+from napari_asmil.runs.extremes import RowExtreme
 from napari_asmil.runs.kin import differ_by_seed_alone
 from napari_asmil.runs.raw import RawScores
 from napari_asmil.runs.spread import OverEpochs, OverRows, OverViews
@@ -20,12 +21,14 @@ from napari_asmil.viewer import layers
 if TYPE_CHECKING:
     from napari_asmil.viewer.controller import Controller
 
-What = Literal["epochs", "runs", "rows", "anchor", "score", "alone"]
+What = Literal["epochs", "runs", "rows", "anchor", "least", "greatest", "score", "alone"]
 WAYS: dict[What, str] = {
     "epochs": "spread over the last epochs",
     "runs": "spread over runs",
     "rows": "spread over rows of the model",
     "anchor": "spread of model and anchor",
+    "least": "least of the rows",
+    "greatest": "greatest of the rows",
     "score": "raw score",
     "alone": "each tile judged alone",
 }
@@ -90,7 +93,7 @@ class Instead:
         if what == "runs" and len(self.candidates()) < 2:
             return "No other open run has this slide with the same tiles and this attention."
         try:
-            if what in ("rows", "anchor", "score", "alone"):
+            if what not in ("epochs", "runs"):
                 self._make(what, view)
         except InputError as error:
             return str(error).removeprefix(f"{error.path}: ")
@@ -152,6 +155,8 @@ class Instead:
             return OverEpochs(MapView(view.run, slide_id, view.source), self.window)
         if what == "rows":
             return OverRows(view)
+        if what == "least" or what == "greatest":
+            return RowExtreme(view, what)
         if what == "anchor":
             both = [MapView(view.run, slide_id), MapView(view.run, slide_id, Source(branch="anchor"))]
             return OverViews(both, ["model", "anchor"])

@@ -11,6 +11,7 @@ from napari_asmil.render.facts import share
 from napari_asmil.runs import LazyMaps
 from napari_asmil.runs.alone import TilesAlone
 from napari_asmil.runs.courses import SATURATED, score_numbers
+from napari_asmil.runs.extremes import RowExtreme
 from napari_asmil.runs.kin import differ_by_seed_alone
 from napari_asmil.runs.raw import RawScores
 from napari_asmil.runs.spread import Spread
@@ -41,6 +42,16 @@ def _(view: Spread, epoch: int) -> list[str]:
         f"of {view.subject}",
         concentrated,
     ]
+
+
+@told.register
+def _(view: RowExtreme, epoch: int) -> list[str]:
+    meaning = {
+        "least": "bright where every row attends: a row that does not takes a tile out",
+        "greatest": "bright where any row attends, if it is one alone",
+    }
+    whose = f"of {view.varied(epoch)}, of {view.like.run.name}"
+    return [whose, meaning[view.which], "these values do not sum to 1 or M"]
 
 
 @told.register
