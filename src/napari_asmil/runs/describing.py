@@ -22,6 +22,7 @@ def describe_run(run: Run) -> list[str]:
         f"a trained model applied: {run.applied}" if run.applied else epochs,
         f"{counted(len(run.slides), 'slide')} recorded: {listed(slide.slide_id for slide in run.slides)}",
         f"{counted(rows, 'row')} of scores" + (f": {listed(run.row_names)}" if rows > 1 else ""),
-        f"raw scores kept of {'every slide' if len(scored) == len(run.slides) else listed(scored) or 'no slide'}",
+        f"raw scores kept of {'every slide' if len(scored) == len(run.slides) else listed(scored) or 'no slide'}"
+        + (", and what the classifier says of each tile alone" if run.has_evidence else ""),
         f"classes: {', '.join(run.class_names)}",
     ]
