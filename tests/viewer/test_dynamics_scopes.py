@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gc
+import shutil
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +23,8 @@ from napari_asmil.runs.courses import Courses
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks import dynamics
 from napari_asmil.viewer.docks.dynamics import DRAW_MS, DynamicsDock
-from napari_asmil.viewer.scopes import CLASS, EVERY, ROWS
+from napari_asmil.viewer.plots.lines import style_of
+from napari_asmil.viewer.scopes import CLASS, EVERY, ROWS, SLIDE
 from tests.conftest import header, record
 
 RunMaker = Callable[..., Path]
@@ -85,7 +87,7 @@ def test_every_slide_is_drawn_thin_behind_median_and_quartiles(dock: DynamicsDoc
     np.testing.assert_allclose(drawn(dock.jsd)[0][1:], np.median(jsd[1:], axis=1))
     for end, share in zip(dock.jsd.series[0].band, (0.25, 0.75), strict=True):
         np.testing.assert_allclose(end[1:], np.quantile(jsd[1:], share, axis=1))
-    assert dock.about.text() == "6 recorded slides."
+    assert dock.about.text() == "6 recorded slides (6 test)."
     assert dock.jsd.words.text() == (
         "Median over 6 slides of the JSD of the mean map of 3 rows; band over slides: quartiles."
     )
@@ -107,13 +109,14 @@ def test_classes_and_rows_have_their_curves_and_a_run_keeps_its_look(dock: Dynam
     assert dock.stack.key.names == ["first (ABMIL)", "normal", "tumour"]
     for label, y in enumerate(drawn(dock.jsd)):
         np.testing.assert_allclose(y[1:], np.median(run.scalars("jsd")[1:, label::2], axis=1))
-    assert [curve.style for curve in dock.jsd.series] == [1, 2] and dock.loss.series[0].style == 0
+    looks = [style_of(0, 1), style_of(0, 2)]
+    assert [curve.style for curve in dock.jsd.series] == looks and dock.loss.series[0].style == 0
     choose(dock, dock.scope, ROWS, qtbot)
     settled(dock)
     rows = Courses.of(run).values("row_jsd", "s0")
-    np.testing.assert_array_equal(dock.jsd.threads[0].y, rows.T)
+    np.testing.assert_array_equal(drawn(dock.jsd)[1:], rows.T)
     np.testing.assert_array_equal(drawn(dock.jsd)[0], rows.mean(axis=1))
-    assert dock.stack.key.names == ["first (ABMIL)"]
+    assert dock.stack.key.names == ["first (ABMIL)", "head 1", "head 2", "head 3"]
     assert "Slide s0" in dock.about.text()
 
 
@@ -333,10 +336,18 @@ def test_a_slide_without_places_is_refused_in_a_sentence(
 
 
 def save_by_menu(
-    dock: DynamicsDock, entry: str, path: Path, monkeypatch: pytest.MonkeyPatch, kind: str = ""
-) -> list[str]:
+    dock: DynamicsDock, entry: str, path: Path, monkeypatch: pytest.MonkeyPatch, kind: str = "",
+    asked: list[str] | None = None,
+) -> list[str]:  # fmt: skip
+    """Save to a path; the names that are proposed are `asked`; returns what was said."""
     said: list[str] = []
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), kind))
+
+    def ask(parent: Any, title: str, name: str, kinds: str) -> tuple[str, str]:
+        if asked is not None:
+            asked.append(name)
+        return str(path), kind
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
     monkeypatch.setattr(dynamics, "show_info", said.append)
     monkeypatch.setattr(dynamics, "show_error", said.append)
     next(action for action in dock.save_button.menu().actions() if action.text() == entry).trigger()
@@ -398,6 +409,51 @@ def test_curves_that_are_not_whole_are_not_saved(dock: DynamicsDock, tmp_path: P
     with pytest.raises(InputError, match=r"not whole yet. Computing… \d of 30 maps"):
         dock.save_to(tmp_path / "a.csv", dock.panels[:2])
     settled(dock).save_to(tmp_path / "a.csv", dock.panels[:2])
+
+
+def test_curves_that_are_not_whole_are_refused_before_a_name_is_asked_for(
+    dock: DynamicsDock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled(dock)
+    dock.controller.idle.stop()
+    dock.scope.setCurrentText(EVERY)
+    dock.jsd.choice.setCurrentIndex(1)
+    asked: list[str] = []
+    said = save_by_menu(dock, "JSD with concentration…", tmp_path / "a.csv", monkeypatch, asked=asked)
+    assert asked == [] and "not whole yet" in said[0] and not (tmp_path / "a.csv").exists()
+
+
+def test_the_name_that_is_proposed_tells_runs_and_what(
+    dock: DynamicsDock, make_run: RunMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def propose(entry: str) -> str:
+        save_by_menu(settled(dock), entry, tmp_path / "a.csv", monkeypatch, asked=asked)
+        return asked[-1]
+
+    assert propose("All of them…") == "first_dynamics.csv"
+    for name in ("second", "third"):
+        dock.controller.add_run(make_run(name))
+    assert propose("Loss…") == "first_second_third_loss.csv"
+    dock.controller.add_run(make_run("fourth"))
+    assert propose("All of them…") == "4-runs_dynamics.csv"
+
+
+def test_a_damaged_run_is_told_of_and_the_others_are_drawn(
+    dock: DynamicsDock, make_run: RunMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_run("damaged", slides=6)
+    shutil.rmtree(path / "scalars/c/4")
+    dock.controller.add_run(path)
+    for scope in (EVERY, CLASS, ROWS, SLIDE):
+        dock.scope.setCurrentText(scope)
+        settled(dock)
+        assert "damaged: This run is damaged: Epoch 4 is committed" in dock.jsd.words.text()
+        assert np.isfinite(drawn(dock.jsd)[0][1:]).all()
+    assert np.isnan(drawn(dock.jsd)[1]).tolist() == [True, False, False, False, True]
+    assert save_by_menu(dock, "All of them…", tmp_path / "a.csv", monkeypatch) == [f"Saved {tmp_path / 'a.csv'}"]
+    assert "damaged: This run is damaged" in (tmp_path / "a.csv").read_text(encoding="utf-8")
 
 
 def test_nothing_is_computed_or_saved_without_runs(viewer: Any, qtbot: Any) -> None:

@@ -16,8 +16,10 @@ from scipy.stats import entropy
 from napari_asmil.runs import EpochRecord, Run, RunWriter, open_run
 from napari_asmil.runs.courses import Courses
 from napari_asmil.viewer import scopes
+from napari_asmil.viewer.plots.lines import style_of
+from napari_asmil.viewer.plots.style import PAPER, Palette, line_pen
 from napari_asmil.viewer.quantities import CONCENTRATION, JSD, JSD_ANCHOR, JSD_LAST, OVERLAP, SCORES, losses, metrics
-from napari_asmil.viewer.scope_words import maps_words, unfinished, words
+from napari_asmil.viewer.scope_words import maps_words, slides_words, unfinished, words
 from napari_asmil.viewer.scopes import CLASS, EVERY, ROWS, SLIDE, Drawn, Group, draw, group_runs, key_rows
 from tests.conftest import RunMaker, header, random_z, record
 
@@ -186,11 +188,11 @@ def test_more_threads_than_can_be_drawn_are_left_out_and_it_is_said(
 
 
 def test_too_many_rows_leave_their_mean(make_run: RunMaker, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = open_run(make_run(rows=3))
+    run = open_run(make_run(rows=8))
     monkeypatch.setattr(scopes, "MOST_POINTS", 14)
     drawn = whole(JSD, ROWS, "s0", apart(run))
     assert drawn.threads == () and drawn.series[0].band is None
-    assert "3 thin curves are too many to draw: the mean alone." in said(JSD, ROWS, "s0", apart(run))
+    assert "8 thin curves are too many to draw: the mean alone." in said(JSD, ROWS, "s0", apart(run))
 
 
 # ---- classes and rows -----------------------------------------------------------------------------
@@ -210,7 +212,7 @@ def test_each_class_has_the_median_of_its_slides_and_a_look_of_its_own(make_run:
         ["b (ABMIL)", "normal", "tumour"],
     ]
     styles = [style for row in key for style, _ in row]
-    assert len(set(styles)) == 6 and [row[0][0] for row in key] == [0, 1]
+    assert len(set(styles)) == 6
     assert [curve.style for curve in drawn.series] == [style for row in key for style, _ in row[1:]]
     assert "each class (normal 3, tumour 2) of the JSD of the map as stored" in said(JSD, CLASS, "s0", apart(*runs))
 
@@ -219,12 +221,81 @@ def test_a_class_that_no_slide_has_is_not_drawn(make_run: RunMaker) -> None:
     run = open_run(make_run(slides=1))
     assert run.class_names == ("normal", "tumour")
     assert [curve.name for curve in draw(JSD, CLASS, "s0", apart(run)).series] == ["run, normal"]
-    assert key_rows(apart(run), CLASS) == [[(0, "run (ABMIL)"), (1, "normal")]]
+    assert key_rows(apart(run), CLASS) == [[(0, "run (ABMIL)"), (style_of(0, 1), "normal")]]
+
+
+@pytest.mark.parametrize("scope", [CLASS, ROWS])
+def test_colour_tells_the_run_and_dash_the_class_or_row(make_run: RunMaker, scope: str) -> None:
+    runs = [open_run(make_run(f"r{k}", rows=2)) for k in range(4)]
+    key = key_rows(apart(*runs), scope)
+    assert [len(row) for row in key] == [3] * 4
+    drawn = whole(JSD, scope, "s0", apart(*runs))
+    (loss,) = losses(runs)
+    of_runs = draw(loss, scope, "s0", apart(*runs)).series
+    for palette in (Palette(), PAPER):
+        looks = [
+            [(line_pen(at, palette).color().name(), line_pen(at, palette).dashPattern()) for at, _ in row]
+            for row in key
+        ]
+        colours = [{colour for colour, _ in row} for row in looks]
+        assert [len(of_run) for of_run in colours] == [1] * 4 and len(set.union(*colours)) == 4
+        dashes = [[tuple(dash) for _, dash in row] for row in looks]
+        assert all(row == dashes[0] for row in dashes) and len(set(dashes[0])) == 3 and dashes[0][0] == ()
+    known = {style for row in key for style, _ in row}
+    assert {curve.style for curve in drawn.series} <= known
+    assert [curve.style for curve in of_runs] == [row[0][0] for row in key]
+
+
+def test_more_runs_than_colours_have_other_dashes(make_run: RunMaker) -> None:
+    runs = [open_run(make_run(f"r{k}")) for k in range(8)]
+    styles = [style for row in key_rows(apart(*runs), CLASS) for style, _ in row]
+    assert len(set(styles)) == 24 and max(styles) < 36
+
+
+def test_a_dash_for_each_row_while_there_are_dashes(make_run: RunMaker) -> None:
+    few, many = open_run(make_run("few", rows=3)), open_run(make_run("many", rows=8))
+    drawn = whole(JSD, ROWS, "s0", apart(few, many))
+    assert [curve.name for curve in drawn.series] == ["few", "few, head 1", "few, head 2", "few, head 3", "many"]
+    assert [len(threads.y) for threads in drawn.threads] == [8]
+    np.testing.assert_array_equal([c.y for c in drawn.series[1:4]], Courses.of(few).values("row_jsd", "s0").T)
+    assert [[name for _, name in row] for row in key_rows(apart(few, many), ROWS)] == [
+        ["few (ABMIL)", "head 1", "head 2", "head 3"],
+        ["many (ABMIL)"],
+    ]
+    assert said(JSD, ROWS, "s0", apart(few)).startswith("Dashed: each of 3 rows by the model's normaliser; solid: mean")
+    assert said(JSD, ROWS, "s0", apart(few, many)).startswith("Dashed or thin: each of 3 to 8 rows")
+
+
+def test_slides_are_counted_by_split(tmp_path: Path) -> None:
+    run = write(tmp_path / "a.asmil", slides=6)
+    assert slides_words([run]) == "6 recorded slides (6 test)."
+    some = replace(header(6, 1, 5, 0, False))
+    some = replace(
+        some, slides=tuple(replace(s, split="train" if i > 3 else "test") for i, s in enumerate(some.slides))
+    )
+    with RunWriter.create(tmp_path / "b.asmil", some) as writer:
+        writer.write(record(0, 6, 1, 25, False))
+    both = open_run(tmp_path / "b.asmil")
+    assert slides_words([both, both]) == "6 recorded slides (4 test, 2 train)."
+    assert slides_words([run, both]) == "a: 6 recorded slides (6 test); b: 6 recorded slides (4 test, 2 train)."
+
+
+def test_stored_numbers_that_are_lost_leave_a_gap_and_it_is_said(make_run: RunMaker) -> None:
+    run, other = open_run(make_run("damaged")), open_run(make_run("other"))
+    shutil.rmtree(run.path / "scalars/c/2")
+    for scope, expected in ((SLIDE, other.scalars("jsd")[:, 0]), (EVERY, np.median(other.scalars("jsd"), axis=1))):
+        drawn = draw(JSD, scope, "s0", apart(run, other))
+        np.testing.assert_allclose(drawn.series[0].y, np.where(np.arange(5) == 2, np.nan, expected))
+        np.testing.assert_allclose(drawn.series[1].y, expected)
+        text = words(JSD, scope, "s0", apart(run, other), drawn)
+        assert "damaged: This run is damaged: Epoch 2 is committed" in text and str(run.path) not in text
+    assert "is damaged" not in said(SHARE, SLIDE, "s0", apart(other))
+    assert "tile_auc" in {quantity.name for quantity in metrics([run])}
 
 
 def test_each_row_is_a_thread_behind_their_mean(make_run: RunMaker) -> None:
-    run = open_run(make_run(rows=3))
-    maps = [softmax(random_z(e, 1, 3, 25).astype(float), axis=1) for e in range(5)]
+    run = open_run(make_run(rows=8))
+    maps = [softmax(random_z(e, 1, 8, 25).astype(float), axis=1) for e in range(5)]
     moved = np.array([bits(p, q) for p, q in pairwise(maps)])
     drawn = whole(JSD, ROWS, "s1", apart(run))
     np.testing.assert_allclose(drawn.threads[0].y[:, 1:], moved.T, atol=1e-12)

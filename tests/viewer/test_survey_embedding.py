@@ -114,7 +114,8 @@ def test_principal_components_have_the_axes_of_the_last_epoch_at_every_epoch(doc
         expected = (vectors(run, epoch) - last.mean(axis=0)) @ axes
         signs = np.sign((expected * shown(dock)).sum(axis=0))
         np.testing.assert_allclose(shown(dock), expected * signs, rtol=1e-9, atol=1e-9)
-    assert f"{SLIDES} bag vectors at epoch {EPOCHS}" in dock.embedding.about.text()
+        said = dock.embedding.about.text()
+        assert f"{SLIDES} bag vectors: axes of epoch {EPOCHS} (" in said and f"points of epoch {epoch}." in said
 
 
 def test_axes_say_what_they_hold_and_do_not_move_with_the_slider(dock: SurveyDock) -> None:

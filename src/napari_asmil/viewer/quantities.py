@@ -112,8 +112,8 @@ CONCENTRATION = (
 SCORES = tuple(
     Quantity(name, title, unit, tip, course=name, rows=name)
     for name, title, unit, tip in (
-        ("z_mean", "Mean of the scores z", "z", "Mean over tiles: NSF feels it, softmax does not"),
-        ("z_sd", "Standard deviation of the scores z", "z", "Over tiles: the wider, the sharper the map"),
+        ("z_mean", "Mean of the scores z", "score", "Mean over tiles: NSF feels it, softmax does not"),
+        ("z_sd", "Standard deviation of the scores z", "score", "Over tiles: the wider, the sharper the map"),
         (
             "z_saturation",
             "Saturated scores",
@@ -181,7 +181,7 @@ def metrics(runs: Iterable[Run]) -> list[Quantity]:
     usual = [f"{split}_{metric}" for metric in _METRICS for split in _SPLITS]
     ordered = [name for name in usual if name in names] + sorted(names - set(usual))
     bag_level = [_bag_metric(name) for name in ordered]
-    return bag_level + [q for q in LOCALISATION if any(np.isfinite(run.scalars(q.name)).any() for run in runs)]
+    return bag_level + [q for q in LOCALISATION if any(np.isfinite(_stored(run, q.name)).any() for run in runs)]
 
 
 def _bag_metric(name: str) -> Quantity:
@@ -199,10 +199,31 @@ def of_run(run: Run, quantity: Quantity) -> Floats:
 def of_slides(run: Run, quantity: Quantity, slides: Sequence[RunSlide]) -> Floats:
     """A number of recorded slides by epoch, float64 (E, S), NaN where there is none or it is not computed yet."""
     if not quantity.course:
-        return run.scalars(quantity.name)[:, [slide.index for slide in slides]]
+        return _stored(run, quantity.name)[:, [slide.index for slide in slides]]
     known = [Courses.of(run).values(quantity.course, slide.slide_id) for slide in slides]
     of_each = [y.mean(axis=1) for y in known] if quantity.of_scores else known
     return np.stack(of_each, axis=1) if of_each else np.empty((run.n_epochs, 0))
+
+
+def damage(run: Run) -> str:
+    """Why numbers that the run stores are missing, or ""."""
+    try:
+        run.scalars(JSD.name)
+    except InputError as error:
+        return error.sentence
+    return ""
+
+
+def _stored(run: Run, name: str) -> Floats:
+    """A number that the run stores, float64 (E, S), NaN where it is not defined or cannot be read."""
+    try:
+        return run.scalars(name)
+    except InputError:
+        found = np.full((run.n_epochs, len(run.slides)), np.nan)
+        for epoch in range(run.n_epochs):
+            with suppress(InputError):
+                found[epoch] = run.scalars_at(epoch)[:, run.scalar_names.index(name)]
+        return found
 
 
 def of_rows(run: Run, quantity: Quantity, slide: RunSlide) -> Floats:
@@ -220,8 +241,12 @@ def warning(run: Run, epoch: int, slide_id: str | None) -> str:
     if epoch >= run.n_epochs:
         return ""
     tiles = np.array([s.n_tiles for s in run.slides])
-    flat = is_flat(run.scalars("effective_share")[epoch], tiles)
-    collapsed = is_collapsed(run.scalars("normalized_entropy")[epoch], tiles)
+    try:
+        known = dict(zip(run.scalar_names, run.scalars_at(epoch).T, strict=True))
+    except InputError:
+        return ""
+    flat = is_flat(known["effective_share"], tiles)
+    collapsed = is_collapsed(known["normalized_entropy"], tiles)
     if slide_id is not None:
         named = next((s.index for s in run.slides if s.slide_id == slide_id), None)
         if named is None or not (flat | collapsed)[named]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from napari_asmil.analysis.spread import band_words, how_many
 from napari_asmil.runs import Run, RunSlide
 from napari_asmil.runs.courses import LAST, Courses
-from napari_asmil.viewer.quantities import Quantity, of_slides
+from napari_asmil.viewer.quantities import Quantity, damage, of_slides
 from napari_asmil.viewer.scopes import (
     CLASS,
     EVERY,
+    MOST_DASHED,
     ROWS,
     Drawn,
     Group,
@@ -64,6 +66,19 @@ def _subject(quantity: Quantity, runs: Sequence[Run]) -> str:
         )
     kinds = {_map_words(run) for run in runs}
     return kinds.pop() if len(kinds) == 1 else "the map as stored"
+
+
+def slides_words(runs: Sequence[Run]) -> str:
+    """How many slides are recorded and of which splits; where runs differ, of each run."""
+    by_words: dict[str, list[str]] = {}
+    for run in runs:
+        splits = Counter(slide.split for slide in run.slides if slide.split)
+        parts = ", ".join(f"{count} {split}" for split, count in splits.most_common())
+        said = counted(len(run.slides), "recorded slide") + (f" ({parts})" if parts else "")
+        by_words.setdefault(said, []).append(run.name)
+    if len(by_words) == 1:
+        return f"{next(iter(by_words))}."
+    return "; ".join(f"{listed(names)}: {said}" for said, names in by_words.items()) + "."
 
 
 def maps_words(runs: Sequence[Run]) -> str:
@@ -121,11 +136,14 @@ def _row_words(quantity: Quantity, runs: Sequence[Run]) -> str:
         why = "rows have no such number here" if rows else "there is but one row"
         return f"{_slide_words(quantity, runs)} ({why})"
     several = counted(rows[0], "row") if len(rows) == 1 else f"{rows[0]} to {rows[-1]} rows"
+    each, whole = ("Dashed", "solid") if rows[-1] <= MOST_DASHED else ("Thin", "thick")
+    if rows[0] <= MOST_DASHED < rows[-1]:
+        each, whole = "Dashed or thin", "solid"
     if quantity.of_scores:
-        return f"Thin: each of {several}; thick: mean over the rows"
+        return f"{each}: each of {several}; {whole}: mean over the rows"
     return (
-        f"Thin: each of {several} by the model's normaliser; thick: mean of the rows' {quantity.called}, which is not"
-        f" the {quantity.called} of the mean map"
+        f"{each}: each of {several} by the model's normaliser; {whole}: mean of the rows' {quantity.called}, which is"
+        f" not the {quantity.called} of the mean map"
     )
 
 
@@ -170,7 +188,8 @@ def _missing(quantity: Quantity, scope: str, slide_id: str | None, runs: Sequenc
             yield f"{run.name}: raw scores of {slide_id} were not recorded (recipe `watch`); {there}."
         if quantity.name == "jsd_anchor" and not run.has_anchor:
             yield f"{run.name}: trained without an anchor."
-        course = course_of(run, quantity, scope)
+        if not (course := course_of(run, quantity, scope)) and (broken := damage(run)):
+            yield f"{run.name}: {broken}"
         lost = Courses.of(run).lost(course, [s.slide_id for s in run.slides]) if course else 0
         if lost:
             yield f"{run.name}: {counted(lost, 'map')} cannot be read, the run is damaged."

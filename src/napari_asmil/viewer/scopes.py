@@ -16,7 +16,7 @@ from napari_asmil.analysis.spread import how_many, middle_and_band
 from napari_asmil.runs import Run, RunSlide
 from napari_asmil.runs.courses import Courses
 from napari_asmil.runs.kin import differ_by_seed_alone
-from napari_asmil.viewer.plots.lines import Series, Threads
+from napari_asmil.viewer.plots.lines import LOOKS, Series, Threads, style_of
 from napari_asmil.viewer.quantities import Quantity, of_rows, of_run, of_slides
 from napari_asmil.words import counted, listed
 
@@ -24,6 +24,8 @@ SLIDE, EVERY, CLASS, ROWS = "this slide", "every slide", "each class", "each row
 SCOPES = (SLIDE, EVERY, CLASS, ROWS)
 MOST_POINTS = 100_000
 """So many points of thin curves a panel draws within a frame or two; of more, median and band alone."""
+MOST_DASHED = LOOKS - 1
+"""So many rows have a dash each; more are thin curves."""
 
 Floats = NDArray[np.float64]
 
@@ -116,17 +118,31 @@ def class_names(groups: Sequence[Group]) -> list[str]:
 
 
 def key_rows(groups: Sequence[Group], scope: str) -> list[list[tuple[int, str]]]:
-    """The key: a row for each group; with its classes where those are drawn."""
-    classes = class_names(groups) if scope == CLASS else []
+    """The key: a line for each group; with its classes or rows where those have curves with a dash."""
+    dashes = _dashes(groups, scope)
     return [
-        [(at, group.name), *((_style(at, name, groups, classes), name) for name in classes)]
+        [(_style(at, dash, scope, dashes), name) for name, dash in {group.name: 0, **dashes[at]}.items()]
         for at, group in enumerate(groups)
     ]
 
 
-def _style(at: int, part: str, groups: Sequence[Group], classes: Sequence[str]) -> int:
-    """A group keeps its look in every panel and scope; its classes have looks of their own."""
-    return at if not part else len(groups) + at * len(classes) + list(classes).index(part)
+def _dashes(groups: Sequence[Group], scope: str) -> list[dict[str, int]]:
+    """The dash of each class or row by its name, for each group; the solid line, dash 0, is of the whole."""
+    if scope == CLASS:
+        classes = class_names(groups)
+        return [{name: classes.index(name) + 1 for name in class_names([group])} for group in groups]
+    rows = [group.runs[0].row_names if scope == ROWS and len(group.runs) == 1 else () for group in groups]
+    return [
+        {name: at for at, name in enumerate(names, start=1)} if 1 < len(names) <= MOST_DASHED else {} for names in rows
+    ]
+
+
+def _style(at: int, dash: int, scope: str, dashes: Sequence[dict[str, int]]) -> int:
+    """A group has its colour everywhere; where its parts are drawn the dash tells which part, as in every group."""
+    if scope not in (CLASS, ROWS):
+        return at
+    each = 1 + max((len(of_group) for of_group in dashes), default=0)
+    return style_of(at, each * (at // LOOKS) + dash)
 
 
 # ---- curves ---------------------------------------------------------------------------------------
@@ -147,17 +163,23 @@ def draw(quantity: Quantity, scope: str, slide_id: str | None, groups: Sequence[
     series: list[Series] = []
     threads: list[Threads] = []
     over: list[int] = []
-    classes = class_names(groups) if scope == CLASS else []
+    dashes = _dashes(groups, scope)
     for at, group in enumerate(groups):
         each = [_parts(run, quantity, scope, slide_id) for run in group.runs]
-        names = dict.fromkeys(name for parts in each for name in parts.middles)
-        for name in names:
-            curve, runs = _curve(group, name, each, _style(at, name, groups, classes))
-            series.append(curve)
-            over += [runs] if len(each) > 1 else []
+        drawn = {name for parts in each for name in parts.middles}
+        for name, dash in {"": 0, **dashes[at]}.items():
+            if name in drawn:
+                curve, runs = _curve(group, name, each, _style(at, dash, scope, dashes))
+                series.append(curve)
+                over += [runs] if len(each) > 1 else []
         if len(each) == 1 and each[0].threads is not None:
             lines, y, keys = each[0].threads
-            threads.append(Threads([f"{line} · {group.short}" for line in lines], y, at, keys))
+            whole = _style(at, 0, scope, dashes)
+            if scope == ROWS and dashes[at]:
+                styles = (_style(at, dash, scope, dashes) for dash in dashes[at].values())
+                series += map(Series, (f"{group.short}, {line}" for line in lines), y, styles)
+            else:
+                threads.append(Threads([f"{line} · {group.short}" for line in lines], y, whole, keys))
     wants = tuple(want for group in groups for want in _wants(group.runs, quantity, scope, slide_id))
     too_many = sum(each_.y.size for each_ in threads) > MOST_POINTS
     left_out = sum(len(each_.y) for each_ in threads) if too_many else 0

@@ -19,7 +19,7 @@ from napari_asmil.viewer.filling import Filling
 from napari_asmil.viewer.plots.save import Saved, Sheet, save
 from napari_asmil.viewer.plots.stack import CurveStack
 from napari_asmil.viewer.quantities import CONCENTRATION, OVERLAP, SCORES, divergences, losses, metrics, warning
-from napari_asmil.viewer.scope_words import maps_words, unfinished, words
+from napari_asmil.viewer.scope_words import maps_words, slides_words, unfinished, words
 from napari_asmil.viewer.scopes import CLASS, EVERY, SCOPES, Group, draw, group_runs, key_rows
 from napari_asmil.viewer.steps import go_to_slide
 from napari_asmil.viewer.theme import palette_of
@@ -28,6 +28,8 @@ DRAW_MS = 250
 """Curves of a run that grows, or that are being computed, are drawn at most this often."""
 WORDS_MS = 60
 """While the slider is dragged the words about the map are written at most this often."""
+MOST_NAMED = 3
+"""Runs in the name of a file; of more, how many they are."""
 FILES = "Table (*.csv);;Vector picture (*.svg);;Picture (*.png)"
 
 
@@ -138,9 +140,8 @@ class DynamicsDock(Dock):
         self.stack.set_key(key_rows(self.groups, scope))
         for panel in self.panels:
             self._draw_panel(panel, scope)
-        slides = max((len(run.slides) for run in runs), default=0)
-        which = f"{slides} recorded slides" if self._of_many else f"Slide {self.slide_id}"
-        self.about.setText(f"{which}. {maps_words(runs)}".strip() if runs else "No run is open.")
+        which = slides_words(runs) if self._of_many else f"Slide {self.slide_id}."
+        self.about.setText(f"{which} {maps_words(runs)}".strip() if runs else "No run is open.")
         self.seeds.setVisible(len(group_runs(runs, seeds=True)) < len(runs))
         self.stack.setVisible(bool(runs))
         self.save_button.setEnabled(bool(runs))
@@ -209,8 +210,7 @@ class DynamicsDock(Dock):
         InputError
             When they are still being computed, or as `plots.save.save`.
         """
-        if left := " ".join(text for panel in panels if (text := unfinished(panel.wants))):
-            raise InputError(f"These curves are not whole yet. {left}", remedy="Save them when they are.", path=path)
+        _check_whole(panels)
         drawn = [panel for panel in panels if panel.quantity is not None]
         save(path, Sheet([_saved(panel) for panel in drawn], self.stack.key.rows, self._facts()))
 
@@ -218,12 +218,20 @@ class DynamicsDock(Dock):
         """Where the curves are from, in sentences, without the places of files."""
         runs = [run for group in self.groups for run in group.runs]
         files = ", ".join(f"{run.path.name} ({run.label}, {run.n_epochs} epochs)" for run in runs)
-        scope = self.scope.currentText() + ("" if self._of_many else f" ({self.slide_id})")
+        which = slides_words(runs).rstrip(".") if self._of_many else self.slide_id
+        scope = f"{self.scope.currentText()}: {which}"
         maps = [maps_words(runs)] if maps_words(runs) else []
         return [f"Runs: {files}", *maps, f"Drawn: {scope}", f"Software: {SOFTWARE}"]
 
     def _ask_and_save(self, panels: Sequence[ChosenPanel]) -> None:
-        name = "_".join([*(run.name for run in self.controller.runs[:3]), panels[0].what.lower()])
+        try:
+            _check_whole(panels)
+        except InputError as error:
+            show_error(str(error))
+            return
+        names = [run.name for run in self.controller.runs]
+        what = "dynamics" if len(panels) == len(self.panels) else panels[0].what.lower()
+        name = "_".join([*(names if len(names) <= MOST_NAMED else [f"{len(names)}-runs"]), what])
         chosen, kind = QFileDialog.getSaveFileName(self, "Save curves", f"{name}.csv", FILES)
         if not chosen:
             return
@@ -248,6 +256,12 @@ class DynamicsDock(Dock):
 
     def _on_theme(self) -> None:
         self.stack.set_palette(palette_of(self.controller.viewer.theme))
+
+
+def _check_whole(panels: Sequence[ChosenPanel]) -> None:
+    """Refuse curves that are still being computed."""
+    if left := " ".join(text for panel in panels if (text := unfinished(panel.wants))):
+        raise InputError(f"These curves are not whole yet. {left}", remedy="Save them when they are.")
 
 
 def _saved(panel: ChosenPanel) -> Saved:

@@ -208,7 +208,7 @@ class EmbeddingPanel(QWidget):
         self._tell_progress()
         at = min(self._epoch, len(course.epochs) - 1)
         places = course.epochs[at] if at >= 0 else ""
-        self.about.setText(course.why or self._how(course, table))
+        self.about.setText(course.why or self._how(at, course, table))
         words = self._which(at, places, table)
         self.epoch_words.setText(words)
         self.epoch_words.setVisible(bool(words))
@@ -232,7 +232,7 @@ class EmbeddingPanel(QWidget):
         wrong = " (wrong)" if numbers.wrong[index] else ""
         return f"{said}, predicted {names[numbers.predicted[index]]} {numbers.probability[index]:.3f}{wrong}"
 
-    def _how(self, course: Course, table: SlideTable) -> str:
+    def _how(self, at: int, course: Course, table: SlideTable) -> str:
         slides = len(table)
         if self.method.currentText() == TSNE:
             return f"t-SNE, perplexity {perplexity(slides)}, {slides} slides: distances between clusters mean nothing."
@@ -240,8 +240,8 @@ class EmbeddingPanel(QWidget):
             return f"Principal components of {slides} bag vectors."
         held = share(float(course.axes.plane.share.sum()))
         return (
-            f"Principal components of {slides} bag vectors at epoch {course.axes.epoch} ({held} of their variance),"
-            " the same axes at every epoch."
+            f"Principal components of {slides} bag vectors: axes of epoch {course.axes.epoch} ({held} of the variance"
+            f" there), the same at every epoch; points of epoch {at}."
         )
 
     def _which(self, at: int, places: Places | str, table: SlideTable) -> str:

@@ -26,6 +26,10 @@ ABOVE, MARGIN = 6, 12
 """Over a plot and right of it in px, where half of the uppermost and of the last number reach out."""
 HEIGHT = 128
 """Of a plot in px: JSD and concentration must be in sight together."""
+PADDING = 0.06
+"""Of the height, above the greatest value and below the least."""
+EDGE = 3
+"""Half of a dot, and a line's width, in px."""
 DOTS, THICK = 20, 60
 """Up to so many epochs each has a dot (on a longer curve they would hide the dashes), and the line is thick and smooth
 (on a longer curve that would cost more than moving the cursor may)."""
@@ -62,6 +66,16 @@ class ValueAxis(pg.AxisItem):
             return written
         leads = [round(10 ** (value - math.floor(value + 1e-9))) for value in values]
         return [text if lead in (1, 2, 5) else "" for text, lead in zip(written, leads, strict=True)]
+
+
+class Box(pg.ViewBox):
+    """The place of curves: of one that lies at its edge, all of the line and of its dots is seen."""
+
+    def shape(self) -> QPainterPath:
+        """What curves are cut to: a little more than the place itself."""
+        path = QPainterPath()
+        path.addRect(self.rect().adjusted(-EDGE, -EDGE, EDGE, EDGE))
+        return path
 
 
 class Plot(pg.PlotWidget):
@@ -116,9 +130,12 @@ class Ink:
         self.bands: list[QGraphicsPathItem] = []
 
     def draw(
-        self, series: Sequence[Series], threads: Sequence[Threads], palette: Palette, log: bool, cached: bool = True
-    ) -> None:
+        self, series: Sequence[Series], threads: Sequence[Threads], palette: Palette, log: bool, top: float = math.inf,
+        cached: bool = True,
+    ) -> None:  # fmt: skip
         """Draw these in place of those drawn, and fit the axes to them; on a logarithmic axis 0 leaves a gap.
+
+        The axis ends at `top`, which no value can be above.
 
         Threads and dots are kept as pixels unless `cached` is False, so that what moves over them costs nothing.
         """
@@ -149,16 +166,20 @@ class Ink:
             item.setBrush(colour)
             item.setPen(pg.mkPen(colour, width=1))
             shaded += [low, high]
-        self._fit([*drawn, *spun, *shaded])
+        self._fit([*drawn, *spun, *shaded], float(on_axis(np.array([top]), log)[0]))
 
-    def _fit(self, drawn: Sequence[Floats]) -> None:
+    def _fit(self, drawn: Sequence[Floats], top: float) -> None:
         last = max((y.shape[-1] for y in drawn), default=1) - 1
         self._plot.setXRange(0, max(1, last), padding=0.03)
         flat = np.concatenate([y.ravel() for y in drawn]) if drawn else np.empty(0)
         finite = flat[np.isfinite(flat)]
         if finite.size:
             low, high = float(finite.min()), float(finite.max())
-            self._plot.setYRange(low, high if high > low else low + max(abs(low), 1e-6) * 0.1, padding=0.06)
+            if high == low:
+                high = min(low + max(abs(low), 1e-6) * 0.1, max(top, low))
+                low = min(low, high - max(abs(high), 1e-6) * 0.1)
+            room = PADDING * (high - low)
+            self._plot.setYRange(low - room, min(high + room, max(top, high)), padding=0)
 
     def _match(self, items: list[Any], count: int, make: Any) -> None:
         while len(items) > count:

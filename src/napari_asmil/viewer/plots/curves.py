@@ -12,8 +12,18 @@ from qtpy.QtCore import QPoint, QPointF, QRect, QSize, Qt, Signal
 from qtpy.QtGui import QPen
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_asmil.viewer.plots.canvas import HEIGHT, LIT, EpochAxis, Ink, Plot, ValueAxis, dress, prepare
-from napari_asmil.viewer.plots.lines import Pointed, Series, Threads, count_gaps, nearest, numbers, on_axis
+from napari_asmil.viewer.plots.canvas import HEIGHT, LIT, Box, EpochAxis, Ink, Plot, ValueAxis, dress, prepare
+from napari_asmil.viewer.plots.lines import (
+    LOOKS,
+    Pointed,
+    Series,
+    Threads,
+    count_gaps,
+    greatest,
+    nearest,
+    numbers,
+    on_axis,
+)
 from napari_asmil.viewer.plots.style import Palette, line_pen
 from napari_asmil.words import counted
 
@@ -71,14 +81,13 @@ class CurvePanel(QWidget):
         self.set_palette(self._palette)
 
     def _make_plot(self) -> Any:
-        plot = Plot(axisItems={"bottom": EpochAxis("bottom"), "left": ValueAxis("left")})
+        plot = Plot(viewBox=Box(), axisItems={"bottom": EpochAxis("bottom"), "left": ValueAxis("left")})
         plot.setMinimumSize(160, HEIGHT)
         prepare(plot.getPlotItem())
         return plot
 
     def _lay_out(self) -> None:
         self.values.setAlignment(Qt.AlignmentFlag.AlignRight)
-        self.values.setToolTip("Values at the cursor, in the order of the key; point at a curve for its band")
         for label in (self.words, self.values):
             label.setWordWrap(True)
         self.words.hide()
@@ -134,7 +143,7 @@ class CurvePanel(QWidget):
     def set_series(self, series: Sequence[Series], threads: Sequence[Threads] = ()) -> None:
         """Draw these curves, and these thin ones behind them, in place of those drawn."""
         self._series, self._threads = tuple(series), tuple(threads)
-        self.ink.draw(self._series, self._threads, self._palette, self._log)
+        self.ink.draw(self._series, self._threads, self._palette, self._log, greatest(self.unit))
         self.cursor.setBounds((0, max(0, self._last)))
         self.cursor.setValue(self._epoch)
         self._point_at(None)
@@ -183,16 +192,20 @@ class CurvePanel(QWidget):
         self.words.setHidden(not said)
 
     def _tell(self) -> None:
-        """Say the values under the cursor, in the colours of their curves."""
-        said = []
-        for curve in self._series:
+        """Say the values under the cursor in the colours of their curves, and of which curve each is in the tooltip."""
+        hues = [curve.style % LOOKS for curve in self._series]
+        many = len(set(hues)) < len(hues)  # then a bar parts those of one colour from those of the next
+        said, named = "", [f"<b>Epoch {self._epoch}</b>, in the order of the key"]
+        for at, curve in enumerate(self._series):
             value = curve.y[self._epoch] if self._epoch < len(curve.y) else np.nan
-            if not np.isfinite(value):
-                said.append("–")
-                continue
+            text, unit = (f"{value:.3g}", f" {escape(self.unit)}") if np.isfinite(value) else ("–", "")
             colour = line_pen(curve.style, self._palette).color().name()
-            said.append(f"<span style='color:{colour}'>{value:.3g}</span>")
-        self.values.setText(" · ".join(said))
+            if at:
+                said += " · " if not many else "&nbsp;·&nbsp;" if hues[at] == hues[at - 1] else "&nbsp;| &nbsp;"
+            said += f"<span style='color:{colour}'>{text}</span>"
+            named.append(f"{escape(curve.name)}: {text}{unit}")
+        self.values.setText(said)
+        self.values.setToolTip("<br>".join(named) if self._series else "Values at the cursor")
 
     # ---- the pointer --------------------------------------------------------------------------
 

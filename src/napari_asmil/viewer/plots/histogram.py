@@ -79,6 +79,16 @@ class _Decades(pg.AxisItem):
         return [f"{10**value:.6g}".replace("e-0", "e-") for value in values]
 
 
+class _Bottom(_Decades):
+    """One whose name stays inside, which pyqtgraph pushes over the edge."""
+
+    def resizeEvent(self, event: Any = None) -> None:
+        super().resizeEvent(event)
+        self.label.setY(
+            self.size().height() - self.label.boundingRect().height() + self.label.document().documentMargin()
+        )
+
+
 class _Plot(pg.PlotWidget):
     """A low plot that leaves the wheel to the dock it lies in."""
 
@@ -144,7 +154,7 @@ class HistogramPanel(QWidget):
         self.set_palette(self._palette)
 
     def _make_plot(self, label: str, decades: bool) -> Any:
-        left, bottom = _Decades("left"), _Decades("bottom")
+        left, bottom = _Decades("left"), _Bottom("bottom")
         bottom.decades = decades
         plot = _Plot(viewBox=self._box, axisItems={"left": left, "bottom": bottom})
         plot.setMenuEnabled(False)

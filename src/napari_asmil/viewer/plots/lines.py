@@ -9,6 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
+LOOKS = 6
+"""So many colours there are, and so many dashes."""
+
+SHARES = ("share", "share of tiles", "0 to 1", "Jaccard", "Spearman")
+"""Units of numbers that end at 1."""
+
+
+def style_of(colour: int, dash: int) -> int:
+    """The style with the `colour`-th colour and the `dash`-th dash; dash 0 is a solid line."""
+    return colour % LOOKS + LOOKS * ((dash - colour) % LOOKS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +60,11 @@ class Pointed:
 def on_axis(y: Floats, log: bool) -> Floats:
     """Values as an axis has them: themselves, or their decades, NaN where there is none to draw."""
     return np.log10(y, out=np.full(y.shape, np.nan), where=y > 0) if log else y
+
+
+def greatest(unit: str) -> float:
+    """The greatest value a number of this unit can have."""
+    return 1.0 if unit in SHARES else np.inf
 
 
 def numbers(series: Sequence[Series], threads: Sequence[Threads]) -> list[Floats]:

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -18,16 +19,16 @@ from qtpy.QtWidgets import QGraphicsLineItem, QGraphicsTextItem
 
 from napari_asmil.errors import InputError
 from napari_asmil.files import comments, complete, write_text
-from napari_asmil.viewer.plots.canvas import EpochAxis, Ink, ValueAxis, dress, prepare
-from napari_asmil.viewer.plots.lines import Floats, Series, Threads
+from napari_asmil.viewer.plots.canvas import Box, EpochAxis, Ink, ValueAxis, dress, prepare
+from napari_asmil.viewer.plots.lines import Floats, Series, Threads, greatest
 from napari_asmil.viewer.plots.stack import Named
 from napari_asmil.viewer.plots.style import PAPER, line_pen
 
 WIDTH, PLOT = 680, 210
 """Of a picture, and the height of each of its plots, in px."""
 PNG_SCALE = 2
-MARGIN, GAP, SAMPLE = 12, 6, 30
-"""Around all, over a title, and of a line in the key, in px."""
+MARGIN, GAP, SAMPLE, LINE = 12, 6, 40, 15
+"""Around all, over a title, of a line in the key, and the height of a line of words, in px."""
 
 
 @dataclass(frozen=True)
@@ -166,8 +167,7 @@ def _picture(sheet: Sheet) -> tuple[pg.GraphicsView, int]:
     """The panels on paper, never shown, and how high they are."""
     view = pg.GraphicsView(background=PAPER.background)
     down = float(MARGIN)
-    for row in sheet.key:
-        down = _place_key(view, row, down)
+    down = _place_key(view, sheet.key, down)
     for panel in sheet.panels:
         down = _place_text(view, f"<b>{escape(_titled(panel))}</b>", down + GAP)
         if panel.words:
@@ -181,36 +181,66 @@ def _picture(sheet: Sheet) -> tuple[pg.GraphicsView, int]:
     return view, height
 
 
-def _place_text(view: pg.GraphicsView, html: str, down: float, left: float = MARGIN) -> float:
+def _text(html: str) -> QGraphicsTextItem:
     text = QGraphicsTextItem()
     text.setHtml(f"<span style='color:{PAPER.text}'>{html}</span>")
     text.document().setDocumentMargin(0)
+    return text
+
+
+def _place_text(view: pg.GraphicsView, html: str, down: float, left: float = MARGIN) -> float:
+    text = _text(html)
     text.setTextWidth(WIDTH - MARGIN - left)
     text.setPos(left, down)
     view.scene().addItem(text)
     return down + float(text.boundingRect().height())
 
 
-def _place_key(view: pg.GraphicsView, row: Sequence[Named], down: float) -> float:
-    each, below = (WIDTH - 2 * MARGIN) / len(row), down
-    for at, (style, name) in enumerate(row):
-        left = MARGIN + at * each
-        below = max(below, _place_text(view, escape(name), down, left + SAMPLE + GAP))
-        line = QGraphicsLineItem(left, down + SAMPLE / 4, left + SAMPLE, down + SAMPLE / 4)
-        line.setPen(line_pen(style, PAPER, 2))
-        view.scene().addItem(line)
-    return below
+def _place_key(view: pg.GraphicsView, rows: Sequence[Sequence[Named]], down: float) -> float:
+    """Each row in a line, in columns; where those do not fit, its first on a line and the others in lines under it."""
+    lines: Sequence[Sequence[Named]] = rows
+    if not _fits(lines):
+        members = [row[1:] for row in lines]
+        most = max(len(row) for row in members)
+        wide = next((count for count in range(most, 1, -1) if _fits(_broken(members, count))), 1)
+        lines = [line for row in lines for line in (row[:1], *_broken([row[1:]], wide))]
+    widths = _widths([line for line in lines if len(line) > 1])
+    for line in lines:
+        left, below = float(MARGIN), down
+        for at, (style, name) in enumerate(line):
+            below = max(below, _place_text(view, escape(name), down, left + SAMPLE + GAP))
+            sample = QGraphicsLineItem(left, down + LINE / 2, left + SAMPLE, down + LINE / 2)
+            sample.setPen(line_pen(style, PAPER, 2))
+            view.scene().addItem(sample)
+            left += widths[at] if at < len(widths) else 0
+        down = below
+    return down
+
+
+def _broken(rows: Sequence[Sequence[Named]], count: int) -> list[Sequence[Named]]:
+    """Rows in lines of so many."""
+    return [row[at : at + count] for row in rows for at in range(0, len(row), count)]
+
+
+def _widths(lines: Sequence[Sequence[Named]]) -> list[float]:
+    """Of columns, each as wide as the widest in it."""
+    words = [[float(_text(escape(name)).boundingRect().width()) for _, name in line] for line in lines]
+    return [SAMPLE + 3 * GAP + max(column) for column in zip_longest(*words, fillvalue=0.0)]
+
+
+def _fits(lines: Sequence[Sequence[Named]]) -> bool:
+    return sum(_widths(lines)) <= WIDTH - 2 * MARGIN or all(len(line) <= 1 for line in lines)
 
 
 def _place_plot(view: pg.GraphicsView, panel: Saved, down: float) -> float:
-    plot = pg.PlotItem(axisItems={"bottom": EpochAxis("bottom"), "left": ValueAxis("left")})
+    plot = pg.PlotItem(viewBox=Box(), axisItems={"bottom": EpochAxis("bottom"), "left": ValueAxis("left")})
     prepare(plot)
     dress(plot, PAPER)
     plot.setLabel("left", panel.unit)
     plot.getAxis("left").setLogMode(False, panel.log)
     view.scene().addItem(plot)
     plot.setGeometry(QRectF(MARGIN, down, WIDTH - 2 * MARGIN, PLOT))
-    Ink(plot).draw(panel.series, panel.threads, PAPER, panel.log, cached=False)
+    Ink(plot).draw(panel.series, panel.threads, PAPER, panel.log, greatest(panel.unit), cached=False)
     return down + PLOT
 
 

@@ -11,7 +11,8 @@ from napari_asmil.viewer.plots.curves import CurvePanel
 from napari_asmil.viewer.plots.key import COLUMNS, KeyGrid
 from napari_asmil.viewer.plots.style import Palette, line_sample
 
-SAMPLE = QSize(30, 12)
+SAMPLE = QSize(40, 12)
+"""Of a line in the key, in px: as long as the longest dash with its gap."""
 
 
 Named = tuple[int, str]

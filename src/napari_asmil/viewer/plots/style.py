@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from qtpy.QtCore import QPointF, QSize, Qt
 from qtpy.QtGui import QColor, QPainter, QPen, QPixmap
 
+from napari_asmil.viewer.plots.lines import LOOKS
+
 _ON_DARK = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
 _ON_LIGHT = ("#0072B2", "#D55E00", "#007A59", "#AA4499", "#8A6100", "#000000")
 """On light ground the hues are kept and the pale ones darkened, so that thin lines keep a contrast of 3 to 1."""
@@ -36,15 +38,18 @@ _BAND_ALPHA = 55
 def colour_of(index: int, palette: Palette) -> QColor:
     """Return the colour of the `index`-th curve."""
     colours = _ON_DARK if palette.dark else _ON_LIGHT
-    return QColor(colours[index % len(colours)])
+    return QColor(colours[index % LOOKS])
 
 
 def line_pen(index: int, palette: Palette, width: float = 1.0) -> QPen:
-    """Return the pen of the `index`-th curve: cosmetic; a colour and a dash that no other of the first 36 has."""
+    """Return the pen of the `index`-th curve: cosmetic; a colour and a dash that no other of the first 36 has.
+
+    `lines.style_of` tells which index has a given colour and dash.
+    """
     pen = QPen(colour_of(index, palette))
     pen.setWidthF(width)
     pen.setCosmetic(True)
-    dash = _DASHES[(index + index // len(_DASHES)) % len(_DASHES)]
+    dash = _DASHES[(index + index // LOOKS) % LOOKS]
     if dash:
         pen.setDashPattern(list(dash))
     return pen
