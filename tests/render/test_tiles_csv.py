@@ -16,6 +16,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.render.tiles_csv import export_ranked
 from napari_asmil.runs import MapView, Source, open_run
 from tests.conftest import random_z
+from tests.render.conftest import LATTICE, flat
 
 RunMaker = Callable[..., Path]
 
@@ -78,3 +79,14 @@ def test_what_cannot_be_written_is_refused_and_leaves_nothing(view: MapView, tmp
     with pytest.raises(InputError, match="cannot be written"):
         export_ranked(tmp_path / "nowhere" / "tiles.csv", view, 3)
     assert [path.name for path in tmp_path.iterdir()] == ["run.asmil"]
+
+
+def test_what_a_run_notes_is_said_once(make_view: Callable[..., MapView], tmp_path: Path) -> None:
+    notes = "features: simulated embeddings; scale not compared"
+    said, _ = read(export_ranked(tmp_path / "a.csv", make_view([flat(len(LATTICE))], notes=notes), 0))
+    assert "# features: simulated embeddings" in said and "# note: scale not compared" in said
+    assert "\n".join(said).count("simulated") == 1 and "features: features" not in "\n".join(said)
+    said, _ = read(
+        export_ranked(tmp_path / "b.csv", make_view([flat(len(LATTICE))], name="b", notes="features: UNI"), 0)
+    )
+    assert "# features: UNI" in said and not any(line.startswith("# note") for line in said)

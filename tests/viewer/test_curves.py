@@ -1,5 +1,6 @@
 """A panel of curves: what it draws, and the epoch a person picks in it."""
 
+import re
 import time
 
 import numpy as np
@@ -10,7 +11,8 @@ from qtpy.QtGui import QColor, QFontMetrics, QMouseEvent
 from qtpy.QtWidgets import QApplication, QLabel
 
 from napari_asmil.viewer.plots.curves import CurvePanel, Series, Threads
-from napari_asmil.viewer.plots.stack import CurveStack
+from napari_asmil.viewer.plots.lines import style_of
+from napari_asmil.viewer.plots.stack import SAMPLE, CurveStack
 from napari_asmil.viewer.plots.style import Palette, line_pen, thread_pen
 
 LIGHT = Palette(background="#ebe7e6", text="#1e1e21", grid="#b4b2af", cursor="#1e1e21", dark=False)
@@ -159,6 +161,62 @@ def test_the_cursor_is_set_without_a_signal_and_tells_the_values_there(panel, qt
     assert panel.cursor.value() == 7
     assert f"{wave()[7]:.3g}" in panel.values.text()
     assert "–" in panel.values.text()
+
+
+@pytest.mark.parametrize("palette", [Palette(), LIGHT])
+def test_values_are_told_in_the_order_of_the_key_each_in_its_colour_and_by_name(panel, palette):
+    curves = [
+        Series(f"run {k}, {name}", wave(3, k + d), style_of(k, d)) for k in (0, 1) for d, name in ((1, "a"), (2, "b"))
+    ]
+    panel.set_palette(palette)
+    panel.set_series([*curves, Series("gone", np.full(3, np.nan), 2)])
+    panel.set_epoch(2)
+    said = re.findall(r"color:(#\w+)'>([^<]+)<", panel.values.text())
+    assert said == [
+        *((line_pen(curve.style, palette).color().name(), f"{curve.y[2]:.3g}") for curve in curves),
+        (line_pen(2, palette).color().name(), "–"),
+    ]
+    assert said[0][0] == said[1][0] != said[2][0] == said[3][0]
+    told = panel.values.toolTip().split("<br>")
+    assert told == [
+        "<b>Epoch 2</b>, in the order of the key",
+        *(f"{curve.name}: {curve.y[2]:.3g} bits" for curve in curves),
+        "gone: –",
+    ]
+
+
+@pytest.mark.parametrize("unit", ["share", "0 to 1", "share of tiles"])
+@pytest.mark.parametrize("y", [[1.0], [1.0, 1.0, 1.0], [0.2, 1.0, 0.99], [0.999]])
+@pytest.mark.parametrize("log", [False, True])
+def test_the_axis_of_a_share_ends_at_one_and_what_lies_there_is_seen(panel, unit, y, log):
+    panel.set_title("Effective tiles / M", unit)
+    panel.set_series([Series("a", np.array(y))])
+    panel.set_log(log)
+    QApplication.processEvents()
+    low, high = panel.plot.getViewBox().viewRange()[1]
+    assert low < high <= (0 if log else 1)
+    panel.set_title("JSD", "tiles")
+    panel.set_series([Series("a", np.array([1.0]))])
+    assert panel.plot.getViewBox().viewRange()[1][1] > (0 if log else 1)
+
+
+def test_a_flat_map_at_the_end_of_the_axis_has_all_of_its_line(panel):
+    def thick():
+        image, colour = panel.plot.grab().toImage(), line_pen(0, Palette()).color()
+        column = image.width() // 2 + 4
+        far = [
+            np.abs(np.subtract(image.pixelColor(column, y).getRgb(), colour.getRgb())).max()
+            for y in range(image.height())
+        ]
+        return sum(away < 60 for away in far)
+
+    panel.set_title("Effective tiles / M", "share")
+    seen = []
+    for value in (0.5, 1.0):
+        panel.set_series([Series("a", np.full(9, value))])
+        QApplication.processEvents()
+        seen.append(thick())
+    assert seen[0] == seen[1] >= 2
 
 
 def test_a_click_on_a_point_of_a_curve_picks_its_epoch(panel, qtbot):
@@ -421,6 +479,20 @@ def test_threads_are_paler_than_their_curve_and_keep_its_hue():
 def test_thirty_six_curves_have_looks_of_their_own():
     looks = {(line_pen(i, LIGHT).color().name(), tuple(line_pen(i, LIGHT).dashPattern())) for i in range(36)}
     assert len(looks) == 36
+
+
+def test_a_style_has_the_colour_and_the_dash_that_are_asked_for():
+    pens = {(c, d): line_pen(style_of(c, d), LIGHT) for c in range(6) for d in range(6)}
+    assert len({style_of(c, d) for c, d in pens}) == 36
+    assert len({pens[c, 2].color().name() for c in range(6)}) == 6
+    for (c, d), pen in pens.items():
+        assert pen.color() == pens[c, 0].color() and pen.dashPattern() == pens[0, d].dashPattern()
+    assert pens[4, 0].style() == Qt.PenStyle.SolidLine
+
+
+def test_a_line_in_the_key_is_as_long_as_its_dash_with_a_gap(qtbot):
+    assert SAMPLE.width() >= 36
+    assert all(2 * sum(line_pen(style_of(0, d), LIGHT, 2).dashPattern()[:2]) < SAMPLE.width() for d in range(1, 6))
 
 
 def test_a_key_shows_what_belongs_to_a_curve_under_it(qtbot):

@@ -22,6 +22,7 @@ from napari_asmil.runs.records import EpochRecord, RunHeader, SlideRecord
 from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.inspect import NOTHING, NOWHERE, InspectDock
+from napari_asmil.viewer.plots.histogram import HistogramPanel
 from tests.conftest import header, random_z, record
 from tests.viewer.mouse import drag
 from tests.viewer.test_dynamics_dock import shaped, write_shaped
@@ -542,3 +543,16 @@ def test_a_closed_dock_is_freed_and_leaves_the_canvas_as_it_was(
     _, dock = viewer.window.add_plugin_dock_widget("napari-asmil", "Inspect tiles")
     qtbot.waitUntil(lambda: dock.distribution.maps._chosen is not None)
     assert dock.distribution.maps._chosen.sum() == 2
+
+
+def test_the_name_of_an_axis_lies_inside_its_plot(qtbot: Any) -> None:
+    panel = HistogramPanel("raw score z", "before any normaliser", "How the scores spread over the tiles")
+    qtbot.addWidget(panel)
+    panel.resize(300, 150)
+    panel.show()
+    qtbot.waitExposed(panel)
+    axis = panel.plot.getAxis("bottom")
+    assert "raw score z" in axis.label.toPlainText()
+    ink = axis.label.mapRectToScene(axis.label.boundingRect().adjusted(4, 4, -4, -4))  # without its document's margin
+    assert panel.plot.mapFromScene(ink).boundingRect().bottom() < panel.plot.viewport().height()
+    assert axis.label.mapRectToParent(axis.label.boundingRect()).bottom() <= axis.size().height() + 4

@@ -5,18 +5,22 @@ from __future__ import annotations
 import csv
 import errno
 import os
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QRectF, QSizeF
 from qtpy.QtGui import QColor, QImage, QPainter
 from qtpy.QtSvg import QSvgRenderer
+from qtpy.QtWidgets import QGraphicsLineItem, QGraphicsTextItem
 
 from napari_asmil.errors import InputError
-from napari_asmil.viewer.plots.lines import Series, Threads
-from napari_asmil.viewer.plots.save import WIDTH, Saved, Sheet, save
+from napari_asmil.viewer.plots import save as save_module
+from napari_asmil.viewer.plots.lines import Series, Threads, style_of
+from napari_asmil.viewer.plots.save import MARGIN, WIDTH, Saved, Sheet, save
 from napari_asmil.viewer.plots.style import PAPER, line_pen
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -131,6 +135,28 @@ def test_a_picture_grows_with_its_panels(sheet: Sheet, tmp_path: Path) -> None:
     save(tmp_path / "two.png", sheet)
     save(tmp_path / "one.png", Sheet(sheet.panels[:1], sheet.key, sheet.facts))
     assert QImage(str(tmp_path / "two.png")).height() > QImage(str(tmp_path / "one.png")).height() + 300
+
+
+@pytest.mark.parametrize("longest", [20, 60, 110])
+def test_nothing_in_the_key_lies_over_another(qapp: Any, tmp_path: Path, longest: int) -> None:
+    names = [f"{'a long name of a run ' * 8}"[: longest - 2 * k] + f"{k}" for k in range(4)]
+    key = [
+        [(style_of(k, 0), name), (style_of(k, 1), "normal tissue"), (style_of(k, 2), "tumour")]
+        for k, name in enumerate(names)
+    ]
+    view, _ = save_module._picture(Sheet([Saved("JSD", "bits", "", [Series("a", Y)], ())], key, []))
+    texts = [item for item in view.scene().items() if isinstance(item, QGraphicsTextItem) and item.parentItem() is None]
+    texts = [item for item in texts if item.toPlainText() in {name for row in key for _, name in row}]
+    lines = [i for i in view.scene().items() if isinstance(i, QGraphicsLineItem) and i.parentItem() is None]
+    assert len(texts) == len(lines) == 12
+    words = [QRectF(text.pos(), QSizeF(text.document().idealWidth(), text.boundingRect().height())) for text in texts]
+    boxes = [*words, *(line.sceneBoundingRect() for line in lines)]
+    assert not [
+        (a, b) for a, b in combinations(boxes, 2) if a.adjusted(0, 1, 0, -1).intersects(b.adjusted(0, 1, 0, -1))
+    ]
+    assert all(box.left() + 1 >= MARGIN and box.right() <= WIDTH - MARGIN + 1 for box in boxes)
+    assert all(line.line().length() >= 36 for line in lines)
+    view.close()
 
 
 @pytest.mark.parametrize("name", ["a.xlsx", "a"])

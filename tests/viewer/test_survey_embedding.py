@@ -251,7 +251,7 @@ def test_another_run_is_drawn_in_its_place(make_dock: MakeDock, tmp_path: Path, 
     dock.controller.show_map(dock.controller.runs[1], "s3")
     qtbot.waitUntil(lambda: dock.run is dock.controller.runs[1])
     done(dock, qtbot)
-    assert "at epoch 4" in dock.embedding.about.text()
+    assert "axes of epoch 4" in dock.embedding.about.text()
     dock.controller.set_epoch(4)
     dock.run_choice.setCurrentIndex(1)
     done(dock, qtbot)
@@ -301,7 +301,7 @@ def test_a_live_run_is_drawn_as_it_grows(make_dock: MakeDock, tmp_path: Path, qt
     write(5, 6)
     qtbot.waitUntil(lambda: dock.embedding.course.axes.epoch == 6)
     done(dock, qtbot)
-    qtbot.waitUntil(lambda: "at epoch 6" in dock.embedding.about.text())
+    qtbot.waitUntil(lambda: "axes of epoch 6" in dock.embedding.about.text())
 
 
 def test_tsne_of_a_live_run_goes_on_where_it_was(make_dock: MakeDock, tmp_path: Path, qtbot: Any, gate: Gate) -> None:

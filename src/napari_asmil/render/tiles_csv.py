@@ -12,7 +12,7 @@ from scipy.stats import rankdata
 
 from napari_asmil.analysis.display import m_alpha
 from napari_asmil.files import comments, complete
-from napari_asmil.render.facts import SOFTWARE, check_epoch, facts_of, whole_map
+from napari_asmil.render.facts import SOFTWARE, check_epoch, facts_of, note, whole_map
 from napari_asmil.render.files import check_ending
 from napari_asmil.render.scene import tiles_of
 
@@ -58,6 +58,8 @@ def export_ranked(path: str | Path, view: MapView, epoch: int, since: int | None
     p = whole_map(view, epoch)
     columns = _columns(view, p, None if since is None else whole_map(view, since), since)
     said = {"software": SOFTWARE, "run folder": view.run.path.name, **facts_of(view, epoch, p)}
+    said["features"] = said["features"].removeprefix("features: ")
+    said["note"] = note(view).partition("; ")[2]  # its first part is that of the features
     order = np.argsort(-(p if since is None else np.abs(columns["change"])), kind="stable")
     with complete(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
         file.write(comments(f"{name}: {text}" for name, text in said.items() if text and name not in LEFT_OUT))
