@@ -137,7 +137,7 @@ def test_a_picture_grows_with_its_panels(sheet: Sheet, tmp_path: Path) -> None:
     assert QImage(str(tmp_path / "two.png")).height() > QImage(str(tmp_path / "one.png")).height() + 300
 
 
-@pytest.mark.parametrize("longest", [20, 60, 110])
+@pytest.mark.parametrize("longest", [20, 40, 60, 110])
 def test_nothing_in_the_key_lies_over_another(qapp: Any, tmp_path: Path, longest: int) -> None:
     names = [f"{'a long name of a run ' * 8}"[: longest - 2 * k] + f"{k}" for k in range(4)]
     key = [
