@@ -553,6 +553,6 @@ def test_the_name_of_an_axis_lies_inside_its_plot(qtbot: Any) -> None:
     qtbot.waitExposed(panel)
     axis = panel.plot.getAxis("bottom")
     assert "raw score z" in axis.label.toPlainText()
-    ink = axis.label.mapRectToScene(axis.label.boundingRect().adjusted(4, 4, -4, -4))  # without its document's margin
-    assert panel.plot.mapFromScene(ink).boundingRect().bottom() < panel.plot.viewport().height()
-    assert axis.label.mapRectToParent(axis.label.boundingRect()).bottom() <= axis.size().height() + 4
+    box = panel.plot.mapFromScene(axis.label.mapRectToScene(axis.label.boundingRect())).boundingRect()
+    assert box.bottom() <= panel.plot.viewport().height()
+    assert box.top() > panel.plot.mapFromScene(axis.sceneBoundingRect()).boundingRect().top() + 12  # under the numbers

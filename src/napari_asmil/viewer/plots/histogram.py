@@ -84,9 +84,7 @@ class _Bottom(_Decades):
 
     def resizeEvent(self, event: Any = None) -> None:
         super().resizeEvent(event)
-        self.label.setY(
-            self.size().height() - self.label.boundingRect().height() + self.label.document().documentMargin()
-        )
+        self.label.setY(self.size().height() - self.label.boundingRect().height())
 
 
 class _Plot(pg.PlotWidget):
