@@ -47,7 +47,7 @@ def test_it_lies_where_the_attention_lies_and_follows_the_epochs(view: MapView) 
 def test_a_run_with_evidence_says_so(view: MapView, make_run: Callable[..., Path]) -> None:
     said = "what the classifier says of each tile alone"
     assert said in "\n".join(view.run.describe())
-    assert said not in "\n".join(open_run(make_run()).describe())
+    assert said not in "\n".join(open_run(make_run("plain")).describe())
 
 
 def test_a_class_that_is_not_there_is_refused(view: MapView) -> None:
