@@ -114,7 +114,7 @@ def test_every_number_is_that_of_the_stored_maps(dock: SurveyDock, epoch: int) -
     assert slides(dock) == names
     p = [probabilities(run, epoch, name) for name in names]
     effective = [100 * np.exp(entropy(one)) / TILES for one in p]
-    np.testing.assert_allclose(numbers(dock, "Effective / M"), effective, rtol=6e-3)
+    np.testing.assert_allclose(numbers(dock, "Eff. / M"), effective, rtol=6e-3)
     np.testing.assert_allclose(numbers(dock, "Norm. entropy"), [entropy(o) / np.log(TILES) for o in p], atol=6e-4)
     np.testing.assert_allclose(numbers(dock, "Top 1 % mass"), [one.max() for one in p], atol=6e-4)
     np.testing.assert_allclose(
@@ -149,18 +149,18 @@ def test_label_prediction_and_error_are_those_of_the_stored_logits(dock: SurveyD
 
 
 def test_a_flat_or_collapsed_map_says_so_in_words(dock: SurveyDock) -> None:
-    words = [cell.split()[0] for cell in cells(dock, "Effective / M")]
+    words = [cell.split()[0] for cell in cells(dock, "Eff. / M")]
     assert words[FLAT] == "FLAT" and words[COLLAPSED] == "COLLAPSED"
     assert not {"FLAT", "COLLAPSED"} & set(np.delete(words, [FLAT, COLLAPSED]))
     assert "⚠ 1 flat, 1 collapsed." in dock.summary.text()
     dock.controller.viewer.dims.set_current_step(0, 0)
-    assert not any(cell.startswith(("FLAT", "COLLAPSED")) for cell in cells(dock, "Effective / M"))
+    assert not any(cell.startswith(("FLAT", "COLLAPSED")) for cell in cells(dock, "Eff. / M"))
 
 
 @pytest.mark.parametrize("anchor", [False, True])
 def test_a_jsd_stands_between_two_measures_of_concentration(make_dock: MakeDock, tmp_path: Path, anchor: bool) -> None:
     shown = titles(make_dock(write_surveyed(tmp_path / "a.asmil", anchor=anchor)))
-    concentration = {"Effective / M", "Norm. entropy", "Top 1 % mass"}
+    concentration = {"Eff. / M", "Norm. entropy", "Top 1 % mass"}
     divergences = [at for at, title in enumerate(shown) if title.startswith("JSD")]
     assert len(divergences) == (2 if anchor else 1)
     assert all({shown[at - 1], shown[at + 1]} <= concentration for at in divergences)
@@ -174,13 +174,13 @@ def test_headings_tell_unit_and_meaning(dock: SurveyDock) -> None:
     }
     assert all(tips.values())
     assert "(bits). How much the map moved" in tips["JSD (bits)"]
-    assert "exp(entropy) / M" in tips["Effective / M"]
+    assert "exp(entropy) / M" in tips["Eff. / M"]
 
 
 def test_a_run_without_truth_or_splits_has_no_such_columns(make_dock: MakeDock, pictured: Pictured) -> None:
     shown = titles(make_dock(pictured.runs[0], slide="slide"))
     assert not {"Tumour mass", "Tile AUC", "Top-k recall", "Split", "JSD to anchor (bits)"} & set(shown)
-    assert {"JSD (bits)", "Effective / M", "Label", "Tiles M"} <= set(shown)
+    assert {"JSD (bits)", "Eff. / M", "Label", "Tiles M"} <= set(shown)
 
 
 def test_the_summary_is_of_the_slides_in_the_table(dock: SurveyDock, qtbot: Any) -> None:
@@ -343,7 +343,7 @@ def test_the_slide_in_the_window_is_marked(dock: SurveyDock, qtbot: Any) -> None
 
 def test_buttons_and_keys_go_in_the_order_of_the_table(dock: SurveyDock, qtbot: Any) -> None:
     controller = dock.controller
-    click_heading(dock, "Effective / M", qtbot)
+    click_heading(dock, "Eff. / M", qtbot)
     dock.split.setCurrentText("test")
     order = slides(dock)
     assert order != sorted(order) and len(order) == 8
@@ -639,7 +639,7 @@ def test_the_window_offers_the_dock_and_a_closed_one_is_freed_with_its_order(
     controller.show_map(controller.add_run(write_surveyed(tmp_path / "a.asmil")), "s0")
     wrapped, dock = viewer.window.add_plugin_dock_widget("napari-asmil", "Survey the cohort")
     qtbot.waitUntil(lambda model=dock.view.cohort: model.columnCount() > 0)
-    click_heading(dock, "Effective / M", qtbot)
+    click_heading(dock, "Eff. / M", qtbot)
     order = slides(dock)
     window = next(w for w in QApplication.allWidgets() if type(w).__name__ == "QtViewer")
     controller.show_map(controller.runs[0], order[0])

@@ -49,7 +49,7 @@ def columns_of(table: SlideTable) -> tuple[Column, ...]:
 
     return (
         Column("Slide", "Name of the slide, and its picture where the run knows one", _slide, _slide_key, False, False),
-        Column("Effective / M", f"{_tip('effective_share')} {WORDS}", _effective, _effective_key),
+        Column("Eff. / M", f"{_tip('effective_share')} {WORDS}", _effective, _effective_key),
         *scalar("jsd", "JSD (bits)", "{:.3g}".format),
         *scalar("normalized_entropy", "Norm. entropy"),
         *scalar("jsd_anchor", "JSD to anchor (bits)", "{:.3g}".format),
