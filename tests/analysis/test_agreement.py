@@ -7,7 +7,8 @@ import pytest
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import spearmanr
 
-from napari_asmil.analysis.agreement import agreement, log2_ratio, top_count, uniform_difference
+from napari_asmil.analysis.agreement import agreement, log2_ratio, uniform_difference
+from napari_asmil.analysis.dynamics import top_count
 
 
 def random_map(seed: int, tiles: int = 300) -> np.ndarray:

@@ -77,9 +77,9 @@ def other_tiles(path: Path, side: int, shift: int = 0) -> MapView:
 
 def test_maps_of_other_tiles_have_no_difference(make_run: RunMaker, tmp_path: Path) -> None:
     a = MapView(open_run(make_run()), "s0")
-    with pytest.raises(InputError, match="of 25 and 16 tiles, not of one tile set"):
+    with pytest.raises(InputError, match="not of one tile set: 16 tiles, not 25"):
         Difference(a, other_tiles(tmp_path / "fewer.asmil", 4))
-    with pytest.raises(InputError, match="25 of 25 tiles lie elsewhere"):
+    with pytest.raises(InputError, match="not of one tile set: 25 of 25 lie elsewhere"):
         Difference(a, other_tiles(tmp_path / "moved.asmil", 5, shift=8))
 
 

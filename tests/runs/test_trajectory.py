@@ -53,7 +53,7 @@ def test_an_epoch_that_is_lost_is_a_gap(make_run: RunMaker) -> None:
 def test_tiles_that_are_not_the_same_are_told_apart(make_run: RunMaker) -> None:
     run, same, others = (open_run(make_run(n, side=s)) for n, s in (("a", 5), ("b", 5), ("c", 4)))
     assert why_other_tiles(same, run.slide("s0")) == ""
-    assert why_other_tiles(others, run.slide("s0")) == "it has other tiles (16 tiles, not 25)"
+    assert why_other_tiles(others, run.slide("s0")) == "it has other tiles: 16 tiles, not 25"
     fewer = open_run(make_run("d", slides=1))
     assert why_other_tiles(fewer, run.slide("s1")) == "it has not recorded s1"
 

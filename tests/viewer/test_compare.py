@@ -242,7 +242,7 @@ def test_a_map_is_not_set_off_against_itself(controller: Controller) -> None:
         controller.comparison.choose((1, 1), "log2")
 
 
-@pytest.mark.parametrize(("side", "shift", "why"), [(4, 0, "64 and 16 tiles"), (8, 0, "64 of 64 tiles lie elsewhere")])
+@pytest.mark.parametrize(("side", "shift", "why"), [(4, 0, "16 tiles, not 64"), (8, 0, "64 of 64 lie elsewhere")])
 def test_maps_of_other_tiles_are_shown_but_not_set_off_against_each_other(
     controller: Controller, tmp_path: Path, side: int, shift: int, why: str
 ) -> None:

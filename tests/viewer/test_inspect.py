@@ -456,7 +456,7 @@ def test_a_pane_of_other_tiles_takes_no_selection(dock: InspectDock, make_run: R
     controller.add_run(make_run("smaller", rows=2, side=4))
     controller.comparison.enter([cell_of(MapView(run, "s0")) for run in controller.runs], "s0", "m_alpha")
     controller.viewer.layers.selection.active = controller.comparison.maps[1]
-    assert "Nothing can be selected here: it has other tiles (16 tiles, not 25)." in dock.of.text()
+    assert "Nothing can be selected here: it has other tiles: 16 tiles, not 25." in dock.of.text()
     assert dock.distribution.maps._chosen is None
     dock.picker.closed.emit([(0.0, 0.0), (0.0, 900.0), (900.0, 900.0), (900.0, 0.0)])
     dock.picker.clicked.emit(*dock.inspected.view.slide.tiles.centres[3])

@@ -192,7 +192,7 @@ def test_a_run_of_other_tiles_has_no_curve_and_words_say_so(model: Any, make_run
     controller.selection.pin(3)
     controller.idle.finish()
     assert [len(y) for y in drawn(dock)] == [5, 0]
-    assert dock.pinned.others.text() == "small: no curve, it has other tiles (16 tiles, not 25)."
+    assert dock.pinned.others.text() == "small: no curve, it has other tiles: 16 tiles, not 25."
 
 
 def test_a_course_grows_with_its_run_without_being_read_again(

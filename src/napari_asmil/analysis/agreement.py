@@ -68,11 +68,6 @@ def agreeing(a: ArrayLike, b: ArrayLike) -> Iterator[Agreement | None]:
     yield Agreement(divergence, rank, top1, top2, effective_a, effective_b)
 
 
-def top_count(tiles: int, share: float) -> int:
-    """How many tiles the top `share` of M are: at least one."""
-    return max(1, round(share * tiles))
-
-
 def log2_ratio(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     """log2(a / b) of two maps (M,): 0 alike, 1 twice as much in `a`; below `LEAST` / M both count as that."""
     least = LEAST / np.shape(a)[-1]
@@ -86,7 +81,7 @@ def uniform_difference(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
 
 
 def _overlap(p: NDArray[np.float64], q: NDArray[np.float64], share: float) -> float:
-    k = top_count(len(p), share)
+    k = dynamics.top_count(len(p), share)
     return dynamics.top_overlap(p, q, share) if _settled(p, k) and _settled(q, k) else np.nan
 
 

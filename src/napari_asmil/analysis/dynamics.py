@@ -56,10 +56,15 @@ def jsd(p: ArrayLike, q: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(np.maximum(total / (2 * np.log(2)), 0.0))
 
 
+def top_count(tiles: int, share: float) -> int:
+    """How many tiles the top `share` of M are: at least one."""
+    return max(1, round(share * tiles))
+
+
 def top_mass(p: ArrayLike, share: float = 0.01) -> NDArray[np.float64]:
     """Mass on the top `share` of tiles (at least one tile)."""
     given = np.asarray(p, dtype=np.float64)
-    k = max(1, round(share * given.shape[-1]))
+    k = top_count(given.shape[-1], share)
     return np.asarray(np.partition(given, -k, axis=-1)[..., -k:].sum(axis=-1))
 
 
@@ -74,7 +79,7 @@ def top_tiles(p: ArrayLike, k: int) -> NDArray[np.bool_]:
 
 def top_overlap(p: ArrayLike, q: ArrayLike, share: float = 0.02) -> float:
     """Jaccard overlap of the top `share` tiles (at least one) of two maps (M,)."""
-    k = max(1, round(share * np.shape(p)[-1]))
+    k = top_count(np.shape(p)[-1], share)
     first, second = top_tiles(p, k), top_tiles(q, k)
     return float((first & second).sum() / (first | second).sum())
 
@@ -99,7 +104,11 @@ def is_collapsed(normalized: ArrayLike, tiles: ArrayLike) -> NDArray[np.bool_]:
 
 def verdict(p: ArrayLike) -> str:
     """Words for a map (M,) that JSD alone would flatter: "flat", "collapsed", or ""."""
-    tiles = np.shape(p)[-1]
-    if is_flat(effective_tiles(p) / tiles, tiles):
+    return verdict_of(float(effective_tiles(p)), np.shape(p)[-1])
+
+
+def verdict_of(effective: float, tiles: int) -> str:
+    """As `verdict`, from the effective tiles of a map of so many."""
+    if is_flat(effective / tiles, tiles):
         return "flat"
-    return "collapsed" if is_collapsed(normalized_entropy(p), tiles) else ""
+    return "collapsed" if tiles > 1 and is_collapsed(np.log(effective) / np.log(tiles), tiles) else ""

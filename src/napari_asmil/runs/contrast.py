@@ -33,20 +33,10 @@ def check_same_tiles(a: RunSlide, b: RunSlide) -> None:
     InputError
         With the reason.
     """
-    remedy = "Compare runs that were trained on the same bags."
-    if a.n_tiles != b.n_tiles:
-        raise InputError(f"The maps are of {a.n_tiles} and {b.n_tiles} tiles, not of one tile set.", remedy=remedy)
-    if a.tiles is None or b.tiles is None:
-        if not a.bag_hash or a.bag_hash != b.bag_hash:
-            raise InputError("Without tile coordinates nothing says that both have the same tiles.", remedy=remedy)
-        return
-    if a.tiles.size != b.tiles.size:
+    if why := a.other_tiles(b):
         raise InputError(
-            f"The tiles are of {a.tiles.size:g} and {b.tiles.size:g} level-0 px, not one tile set.", remedy=remedy
+            f"The maps are not of one tile set: {why}.", remedy="Compare runs that were trained on the same bags."
         )
-    apart = int((a.tiles.xy != b.tiles.xy).any(axis=1).sum())
-    if apart:
-        raise InputError(f"{apart} of {a.n_tiles} tiles lie elsewhere, or come in another order.", remedy=remedy)
 
 
 class Difference(LazyMaps):

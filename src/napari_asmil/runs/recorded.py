@@ -36,5 +36,17 @@ class RunSlide:
         """Whether raw scores z were recorded, so that any normaliser can be derived."""
         return self.score_offset is not None
 
+    def other_tiles(self, other: RunSlide) -> str:
+        """Why the tiles of `other` are not these in this order, in words; "" where they are the very same."""
+        if other.n_tiles != self.n_tiles:
+            return f"{counted(other.n_tiles, 'tile')}, not {self.n_tiles}"
+        if self.tiles is None or other.tiles is None:
+            same = bool(self.bag_hash) and self.bag_hash == other.bag_hash
+            return "" if same else "without tile coordinates nothing says that they are the same"
+        if other.tiles.size != self.tiles.size:
+            return f"{other.tiles.size:g} level-0 px wide, not {self.tiles.size:g}"
+        apart = int((self.tiles.xy != other.tiles.xy).any(axis=1).sum())
+        return f"{apart} of {self.n_tiles} lie elsewhere, or come in another order" if apart else ""
+
     def __repr__(self) -> str:
         return f"RunSlide({self.slide_id}, {self.split or 'no split'}, {counted(self.n_tiles, 'tile')})"

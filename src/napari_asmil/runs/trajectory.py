@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from napari_asmil.errors import InputError
 from napari_asmil.runs import schema
 from napari_asmil.runs.reader import Run
 from napari_asmil.runs.recorded import RunSlide
-from napari_asmil.words import counted
 
 
 def trajectory(run: Run, slide_id: str, tile: int, begin: int = 0) -> Iterator[float]:
@@ -33,12 +30,5 @@ def why_other_tiles(run: Run, slide: RunSlide) -> str:
     here = next((s for s in run.slides if s.slide_id == slide.slide_id), None)
     if here is None:
         return f"it has not recorded {slide.slide_id}"
-    if here.tiles is None or slide.tiles is None:
-        return "its tiles have no coordinates"
-    if here.n_tiles != slide.n_tiles:
-        return f"it has other tiles ({counted(here.n_tiles, 'tile')}, not {slide.n_tiles})"
-    if here.tiles.size != slide.tiles.size:
-        return f"it has other tiles ({here.tiles.size:g} level-0 px wide, not {slide.tiles.size:g})"
-    if not np.array_equal(here.tiles.xy, slide.tiles.xy):
-        return "its tiles lie elsewhere, or in another order"
-    return ""
+    why = slide.other_tiles(here)
+    return f"it has other tiles: {why}" if why else ""

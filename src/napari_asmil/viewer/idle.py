@@ -44,7 +44,7 @@ class Idle:
             _close(work)
 
     def finish(self) -> None:
-        """Do all that is left now."""
+        """Do all that is left now, however long it takes: for tests and benchmarks."""
         while self._works:
             self._slice()
 

@@ -15,7 +15,7 @@ from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSlider, QVBoxLayout, QWidget
 
 from napari_asmil.analysis import dynamics
-from napari_asmil.analysis.agreement import SHARES, Agreement, top_count
+from napari_asmil.analysis.agreement import SHARES, Agreement
 from napari_asmil.render.facts import share
 from napari_asmil.runs.contrast import KINDS, Course
 from napari_asmil.viewer import limits
@@ -281,7 +281,7 @@ def _finding(course: Course, first: int, owner: ref[Between]) -> Iterator[None]:
 
 def told(agreed: Agreement, epoch: int, tiles: int, colour: str) -> str:
     """The agreement of two maps of so many tiles as a table, with what keeps it honest; `colour` is for warnings."""
-    counts = [top_count(tiles, each) for each in SHARES]
+    counts = [dynamics.top_count(tiles, each) for each in SHARES]
     rows = {
         "JSD": f"{agreed.jsd:.3g} bits",
         "effective tiles A": _effective(agreed.effective_a, tiles),
@@ -297,7 +297,7 @@ def told(agreed: Agreement, epoch: int, tiles: int, colour: str) -> str:
     warned = [
         f"<br><span style='color:{colour}'>⚠ {letter} is {verdict}: a number of A and B says little here.</span>"
         for letter, effective in (("A", agreed.effective_a), ("B", agreed.effective_b))
-        if (verdict := _verdict(effective, tiles))
+        if (verdict := dynamics.verdict_of(effective, tiles))
     ]
     return f"<b>A and B at epoch {epoch}</b><table>{table}</table>{''.join(warned)}"
 
@@ -308,10 +308,3 @@ def _effective(effective: float, tiles: int) -> str:
 
 def _or(value: float, unit: str, else_: str) -> str:
     return f"{value:.3f}{unit}" if np.isfinite(value) else else_
-
-
-def _verdict(effective: float, tiles: int) -> str:
-    if dynamics.is_flat(effective / tiles, tiles):
-        return "flat"
-    collapsed = tiles > 1 and dynamics.is_collapsed(np.log(effective) / np.log(tiles), tiles)
-    return "collapsed" if collapsed else ""

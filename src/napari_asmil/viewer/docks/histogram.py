@@ -13,8 +13,8 @@ from qtpy.QtCore import QSignalBlocker, QSize, Signal
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QGridLayout, QLabel, QVBoxLayout, QWidget
 
-from napari_asmil.analysis import dynamics
 from napari_asmil.analysis.display import m_alpha
+from napari_asmil.analysis.dynamics import verdict_of
 from napari_asmil.analysis.histogram import Bins, Interval
 from napari_asmil.errors import InputError
 from napari_asmil.render.facts import share, verdict
@@ -382,11 +382,8 @@ def all_rows(count: int) -> str:
 def _key_words(effective: float, count: int) -> str:
     """Effective tiles of a map of so many, and a word where it is flat or collapsed."""
     words = f"effective tiles {effective:.4g} of {count} ({share(effective / count)})"
-    if dynamics.is_flat(effective / count, count):
-        return f"{words} {WARNING} flat"
-    if dynamics.is_collapsed(math.log(effective) / math.log(max(count, 2)), count):
-        return f"{words} {WARNING} collapsed"
-    return words
+    found = verdict_of(effective, count)
+    return f"{words} {WARNING} {found}" if found else words
 
 
 def range_words(interval: Interval, unit: str) -> str:
