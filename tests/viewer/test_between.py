@@ -158,7 +158,10 @@ def test_maps_of_other_tiles_have_no_numbers_and_the_reason_is_said(
     qtbot.mouseClick(panes.add, LEFT)
     qtbot.mouseClick(panes.toggle, LEFT)
     choose(panes.between.b, 2)
-    assert "No difference and no JSD of A and B: The maps are not of one tile set: 16 tiles, not 64" in panes.between.numbers.text()
+    assert (
+        "No difference and no JSD of A and B: The maps are not of one tile set: 16 tiles, not 64"
+        in panes.between.numbers.text()
+    )
     assert not panes.between.curve.isVisible() and not panes.between.difference.isEnabled()
     choose(panes.between.b, 1)
     settle(explore)
