@@ -11,10 +11,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "src" / "napari_asmil"
 
 FLOORS = [
     {"errors", "events", "cache", "files", "words"},
-    {"geometry", "analysis"},
+    {"geometry", "frame", "analysis"},
     {"slides", "annotations", "mil", "runs"},
     {"bags"},
-    {"encoders"},
+    {"encoders", "maps"},
     {"training"},
     {"render", "info"},
     {"demo"},

@@ -1,7 +1,7 @@
 """Contours that people drew on slides.
 
-A dialect is a module with ``sniff(path) -> bool`` (by content) and ``read(path) -> Contours``; adding one is
-one such module and its name in `DIALECTS`.
+A dialect is a module with ``sniff(path) -> bool`` (by content) and ``read(path, frame) -> Contours``; adding one is
+one such module and its name in `DIALECTS`. `Frame` is the slide's, or None when no slide is known.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from napari_asmil.annotations import asap, geojson
 from napari_asmil.annotations.contours import Contour, Contours
 from napari_asmil.annotations.geojson import write_geojson
 from napari_asmil.errors import InputError
+from napari_asmil.frame import Frame
 
 __all__ = ["Contour", "Contours", "read_annotations", "write_geojson"]
 
@@ -23,13 +24,15 @@ def sniff(path: Path) -> bool:
     return any(dialect.sniff(path) for dialect in DIALECTS)
 
 
-def read_annotations(path: str | Path) -> Contours:
+def read_annotations(path: str | Path, frame: Frame | None = None) -> Contours:
     """Read the contours of one slide.
 
     Parameters
     ----------
     path : path-like
         QuPath GeoJSON or ASAP XML; told apart by content.
+    frame : Frame, optional
+        Of the slide (`Slide.frame`), for dialects that count in something else than level-0 px.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def read_annotations(path: str | Path) -> Contours:
         raise InputError("There is no such annotation file.", remedy="Check the path.", path=path)
     for dialect in DIALECTS:
         if dialect.sniff(path):
-            contours: Contours = dialect.read(path)
+            contours: Contours = dialect.read(path, frame)
             return contours
     raise InputError(
         "This is no annotation file that can be read (QuPath GeoJSON or ASAP XML).",

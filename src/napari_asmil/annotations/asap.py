@@ -11,6 +11,7 @@ from defusedxml.common import DefusedXmlException
 
 from napari_asmil.annotations.contours import Contour, Contours
 from napari_asmil.errors import InputError
+from napari_asmil.frame import Frame
 
 WITH_AREA = ("Polygon", "Spline", "Rectangle")
 
@@ -22,7 +23,7 @@ def sniff(path: Path) -> bool:
     return start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and b"<Annotation" in start and b"<svg" not in start
 
 
-def read(path: Path) -> Contours:
+def read(path: Path, frame: Frame | None = None) -> Contours:
     """Read polygons, splines and rectangles; dots and measures have no area and are left out by name.
 
     Raises

@@ -19,6 +19,7 @@ import numpy as np
 from napari_asmil.annotations.contours import Contour, Contours
 from napari_asmil.errors import InputError
 from napari_asmil.files import json_text, write_text
+from napari_asmil.frame import Frame
 
 
 def sniff(path: Path) -> bool:
@@ -30,7 +31,7 @@ def sniff(path: Path) -> bool:
     )
 
 
-def read(path: Path) -> Contours:
+def read(path: Path, frame: Frame | None = None) -> Contours:
     """Read polygons, multipolygons and their holes; other geometries have no area and are left out by name.
 
     Raises

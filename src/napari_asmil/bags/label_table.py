@@ -82,17 +82,9 @@ def read_cohort(
     InputError
         When a file cannot be read, a column is missing, or slides have no bag or bags no row.
     """
-    from napari_asmil.bags import read_bag
+    from napari_asmil.bags import read_bags
 
-    folder = Path(features)
-    files = sorted(path for path in folder.glob("*.h5") if not path.name.startswith("."))
-    if not files:
-        raise InputError(
-            "There is no feature file (*.h5) in it." if folder.is_dir() else "There is no such folder of features.",
-            remedy="Extract features first, or give the folder that holds them.",
-            path=folder,
-        )
-    bags = {bag.slide_id: bag for bag in map(read_bag, files)}
+    bags = {bag.slide_id: bag for bag in read_bags(features)}
     rows: dict[str, dict[str, str]] = {}
     if labels is not None:
         rows = _by_slide(read_table(labels), bags, Path(labels), subset)

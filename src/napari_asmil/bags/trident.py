@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.bags.bag import FEATURE_CACHE, Bag, finite
+from napari_asmil.bags.given import Given
 from napari_asmil.errors import InputError
 from napari_asmil.files import complete
 from napari_asmil.geometry import TileGrid
@@ -49,7 +50,7 @@ def sniff(path: Path) -> bool:
         return _own(file, "features") and _own(file, "coords") and bool(EDGES & set(file["coords"].attrs))
 
 
-def read(path: Path) -> Bag:
+def read(path: Path, given: Given) -> Bag:
     """Read a bag; its features stay in the file until they are asked for.
 
     Raises
@@ -68,7 +69,7 @@ def read(path: Path) -> Bag:
     size, edge_note = _edge(attrs, path)
     width, height = attrs.get("level0_width"), attrs.get("level0_height")
     slide_size = (int(width), int(height)) if width and height else None
-    mpp = own.get("mpp")
+    mpp = given.mpp or own.get("mpp")
     paths = {}
     for name in ("slide_path", "contours_path"):
         paths[name] = _beside(own.get(name), path)

@@ -55,6 +55,8 @@ class Opened:
         Lets go of the file.
     bounds : (int, int)
         x and y of the scanned area in level-0 px, for formats that have one.
+    centre_nm : (float, float) or None
+        x and y of the middle of the image from the middle of the glass, in nanometres, where the file says.
     """
 
     levels: Sequence[Level]
@@ -63,3 +65,4 @@ class Opened:
     facts: Sequence[str]
     close: Callable[[], None]
     bounds: tuple[int, int] = (0, 0)
+    centre_nm: tuple[float, float] | None = None

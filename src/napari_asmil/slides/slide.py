@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from napari_asmil.cache import ArrayCache
 from napari_asmil.errors import InputError
+from napari_asmil.frame import Frame
 from napari_asmil.slides.backend import Level, Opened, Region
 from napari_asmil.slides.lazy import TileArray, halved
 
@@ -79,6 +80,11 @@ class Slide:
     def shape(self) -> tuple[int, int]:
         """Rows and columns of level 0."""
         return self.levels[0].shape[:2]
+
+    @property
+    def frame(self) -> Frame:
+        """The level-0 plane, for files that count in something else."""
+        return Frame((self.shape[1], self.shape[0]), self.mpp, self.bounds, self._opened.centre_nm)
 
     @property
     def stored(self) -> int:
