@@ -102,6 +102,24 @@ def around(xy: NDArray[np.int64], size: float) -> NDArray[np.float64]:
     return np.stack([start, size * np.stack([steep, 1 - steep], axis=1)], axis=1)
 
 
+def edges(xy: NDArray[np.int64], size: float) -> NDArray[np.float64]:
+    """Every edge of tiles with these corners (x, y), (M, 2), in world coordinates: segments as `outline` has them.
+
+    Edges that lie on one another, or end to end in one line, are one segment: a lattice has as many as lines.
+    """
+    found = []
+    for line, along in ((1, 0), (0, 1)):
+        first = xy[:, (line, along)].astype(np.float64)
+        places = np.unique(np.concatenate([first, first + (size, 0)]), axis=0)
+        new = np.append(True, (np.diff(places[:, 0]) != 0) | (np.diff(places[:, 1]) > size))
+        starts = np.flatnonzero(new)
+        ends = np.append(starts[1:], len(places)) - 1
+        length = places[ends, 1] + size - places[starts, 1]
+        segments = np.stack([places[starts] - 0.5, np.stack([np.zeros(len(starts)), length], axis=1)], axis=1)
+        found.append(segments if line == 1 else segments[:, :, ::-1])
+    return np.concatenate(found)
+
+
 def _runs(border: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Unbroken runs along each line, (N, 2, 2): where each starts as (line, place), and its extent."""
     steps = np.diff(np.pad(border, ((0, 0), (1, 1))).astype(np.int8), axis=1)
