@@ -2,28 +2,65 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 
 from napari_asmil import bags, slides
 from napari_asmil.annotations import read_annotations
 from napari_asmil.annotations import sniff as is_annotation
+from napari_asmil.bags import Given
 from napari_asmil.bags.label_table import ID_COLUMNS, read_table
 from napari_asmil.errors import InputError
 from napari_asmil.runs import open_run
+from napari_asmil.runs.schema import KEY as SCHEMA_KEY
 from napari_asmil.words import counted, listed
 
 MOST_CLASSES = 12
 """A column with more distinct values than this is not listed by value."""
 
 
-def describe(path: str | Path) -> list[str]:
+def kind_of(path: str | Path) -> str:
+    """What a file or folder is, told by content: "run", "features", "annotation", "slide", "table", or ""."""
+    path = Path(path)
+    if is_run(path):
+        return "run"
+    if bags.sniff(path):
+        return "features"
+    if path.is_file() and is_annotation(path):
+        return "annotation"
+    if slides.sniff(path):
+        return "slide"
+    if path.is_dir() and any(path.glob("*.h5")):
+        return "features"
+    return "table" if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt") else ""
+
+
+def is_run(path: Path) -> bool:
+    """Whether it is the folder of a run."""
+    try:
+        return SCHEMA_KEY in json.loads((path / "zarr.json").read_text(encoding="utf-8")).get("attributes", {})
+    except OSError:
+        return False
+    except (ValueError, AttributeError, RecursionError):
+        return path.suffix == ".asmil"
+
+
+def describe(
+    path: str | Path,
+    *,
+    slide: str | Path | None = None,
+    mpp: float | None = None,
+    tile_size: float | None = None,
+) -> list[str]:
     """Say what a file or folder is: run, bag, folder of runs, bags or slides, annotation, slide or table.
 
     Parameters
     ----------
     path : path-like
         Anything; told by content.
+    slide, mpp, tile_size : optional
+        What features or an annotation belong to, and what their file does not say: see `bags.read_bag`.
 
     Returns
     -------
@@ -36,28 +73,29 @@ def describe(path: str | Path) -> list[str]:
         Why it is refused.
     """
     path = Path(path)
+    if not path.exists():
+        raise InputError("There is no such file or folder.", remedy="Check the path.", path=path)
+    kind = kind_of(path)
+    if (kind == "features" and not path.is_dir()) or path.suffix in (".h5", ".hdf5"):
+        return _describe_bag(path, slide, mpp, tile_size)
+    if kind == "annotation" or path.suffix in (".xml", ".json", ".geojson", ".ndpa"):
+        return ["annotation file", *read_annotations(path, Given.of(slide, mpp=mpp).frame).describe()]
+    if kind == "slide":
+        with slides.open_slide(path, mpp=mpp) as opened:
+            return opened.describe()
     if path.is_dir():
         return _describe_folder(path)
-    if not path.is_file():
-        raise InputError("There is no such file or folder.", remedy="Check the path.", path=path)
-    if bags.sniff(path) or path.suffix in (".h5", ".hdf5"):
-        return _describe_bag(path)
-    if is_annotation(path) or path.suffix in (".xml", ".json", ".geojson"):
-        return ["annotation file", *read_annotations(path).describe()]
-    if slides.sniff(path):
-        with slides.open_slide(path) as slide:
-            return slide.describe()
-    if path.suffix in (".csv", ".tsv", ".txt"):
+    if kind == "table":
         return _describe_table(path)
     raise InputError(
         "This is no slide, picture, feature file, annotation file, table (csv) or run that can be read.",
-        remedy="Slides must be TIFF, PNG, JPEG, WebP or a format of OpenSlide; features HDF5 as TRIDENT writes it.",
+        remedy="docs/formats.md lists what is.",
         path=path,
     )
 
 
-def _describe_bag(path: Path) -> list[str]:
-    bag = bags.read_bag(path)
+def _describe_bag(path: Path, slide: str | Path | None, mpp: float | None, tile_size: float | None) -> list[str]:
+    bag = bags.read_bag(path, slide=slide, mpp=mpp, tile_size=tile_size)
     try:
         bag.features()
     except InputError as error:
@@ -66,7 +104,7 @@ def _describe_bag(path: Path) -> list[str]:
 
 
 def _describe_folder(path: Path) -> list[str]:
-    if (path / "zarr.json").is_file():
+    if is_run(path):
         return open_run(path).describe()
     runs = [file.parent for file in sorted(path.glob("*/zarr.json")) or sorted(path.glob("*/*/zarr.json"))]
     if runs:

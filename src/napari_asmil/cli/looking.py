@@ -12,11 +12,16 @@ import typer
 from napari_asmil.errors import InputError
 
 
-def info(path: Annotated[Path, typer.Argument(help="A slide, feature, annotation or label file, or a run.")]) -> None:
+def info(
+    path: Annotated[Path, typer.Argument(help="A slide, feature, annotation or label file, a run, or a folder.")],
+    slide: Annotated[Path | None, typer.Option(help="The slide that features or an annotation belong to.")] = None,
+    tile_size: Annotated[float | None, typer.Option(help="Tile edge in level-0 px, where features do not say.")] = None,
+    slide_mpp: Annotated[float | None, typer.Option(help="Micrometres per level-0 px, where the slide errs.")] = None,
+) -> None:
     """Say what a file is and what was derived from it."""
     from napari_asmil.info import describe
 
-    for line in describe(path):
+    for line in describe(path, slide=slide, mpp=slide_mpp, tile_size=tile_size):
         typer.echo(line)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -12,14 +13,14 @@ from psygnal import Signal
 from psygnal.containers import EventedList
 
 from napari_asmil.events import EpochDone, Event, Finished
-from napari_asmil.viewer import layers, limits
+from napari_asmil.viewer import footprint, layers, limits
 from napari_asmil.viewer.ahead import Ahead
 from napari_asmil.viewer.compare import Comparison
 from napari_asmil.viewer.follow import Follower, Leaving
 from napari_asmil.viewer.idle import Idle
 from napari_asmil.viewer.keys import bind
 from napari_asmil.viewer.marks import Marks
-from napari_asmil.viewer.opening import take_features
+from napari_asmil.viewer.opening import Request, open_request
 from napari_asmil.viewer.selection import Selection
 from napari_asmil.viewer.stage import Stage
 from napari_asmil.viewer.steps import Flip
@@ -45,6 +46,10 @@ class Controller:
         The open runs.
     cohort : Cohort or None
         Bags to train on or attend to.
+    opened : Request
+        The files that are open.
+    report : tuple of str
+        What was opened last, and what was derived from it, in lines.
     comparison : Comparison
         Maps side by side.
     slide_order : tuple of str or None
@@ -70,6 +75,7 @@ class Controller:
     current_changed = Signal(description="Another run or slide is shown.")
     map_changed = Signal(description="The map is another: its run, slide, source, transform or limits.")
     epoch_changed = Signal(int)
+    told = Signal(description="Another report of what was opened.")
     run_grew = Signal(object, description="A run has more committed epochs than before.")
 
     _all: ClassVar[WeakKeyDictionary[Any, Controller]] = WeakKeyDictionary()
@@ -80,6 +86,7 @@ class Controller:
         self._epoch = 0
         self.cohort: Cohort | None = None
         self.slide_order: tuple[str, ...] | None = None
+        self.opened, self.report = Request(), tuple[str, ...]()
         self.locked, self.tuning = True, False
         self.selection, self.idle = Selection(), Idle()
         self.runs: EventedList[Run] = EventedList()
@@ -135,9 +142,9 @@ class Controller:
         """The annotation that is drawn."""
         return self.stage.contours
 
-    def open_slide(self, path: str | Path, *, dask: bool = False) -> Slide:
+    def open_slide(self, path: str | Path, *, mpp: float | None = None, dask: bool = False) -> Slide:
         """Show the picture of a slide in place of the one shown; through dask by choice."""
-        return self.stage.open_slide(path, dask=dask)
+        return self.stage.open_slide(path, mpp=mpp, dask=dask)
 
     def open_contours(self, path: str | Path) -> Contours:
         """Draw an annotation in place of the one drawn."""
@@ -147,6 +154,11 @@ class Controller:
         """Bags to train on or attend to."""
         self.cohort = cohort
         self.cohort_changed.emit()
+
+    def tell(self, lines: Sequence[str]) -> None:
+        """Say what was opened and derived; docks that are opened later say it too."""
+        self.report = tuple(lines)
+        self.told.emit()
 
     def add_run(self, path: str | Path) -> Run:
         """Open a run folder, finished or still being written; one that is open already is returned as it is."""
@@ -273,6 +285,8 @@ class Controller:
         self.current_changed.emit()
 
     def _on_stage(self, kind: str) -> None:
+        if kind in ("slide", "map"):
+            footprint.hide(self)
         if kind == "slide":
             self.slide_changed.emit()
         elif kind == "contours":
@@ -317,7 +331,7 @@ class Controller:
         if isinstance(event, EpochDone):
             self.follower.expect(event.path)
         elif isinstance(event, Finished) and event.why == "done" and event.path.suffix == ".h5":
-            take_features(self, event.path)
+            open_request(self, Request(features=event.path))
 
     def live_in(self, window: Any) -> None:
         """Know the window, so that the end of the window is the end of the job."""

@@ -31,6 +31,10 @@ BORDER = "border"
 """The kind of the line between two maps that are swiped."""
 MARKS = "marks"
 """The kind of the layer that marks tiles."""
+FOOTPRINT = "footprint"
+"""The kind of the layer that shows where the tiles of a bag lie."""
+LINES = ("contours", MARKS, FOOTPRINT, BORDER)
+"""Kinds drawn as lines of the same width on the screen at every zoom."""
 COLORMAP = "viridis"
 OPACITY = 0.6
 CONTOUR_COLOR = "#00e5ff"
@@ -161,19 +165,19 @@ def contours_data(contours: Contours) -> LayerData:
     )
 
 
-def marks_data(segments: Any, zoom: float) -> LayerData:
+def lines_data(segments: Any, zoom: float, kind: str = MARKS) -> LayerData:
     """Line segments that mark tiles, as wide on the screen as contours."""
     return (
         segments,
         {
             "ndim": 2,
-            "name": MARKS,
+            "name": kind,
             "vector_style": "line",
             "edge_width": CONTOUR_WIDTH / zoom,
             "opacity": 1.0,
             "axis_labels": ("y", "x"),
             "units": ("pixel", "pixel"),
-            "metadata": {KEY: {"kind": MARKS}},
+            "metadata": {KEY: {"kind": kind}},
         },
         "vectors",
     )
@@ -270,5 +274,5 @@ def keep_contours_thin(viewer: Any) -> None:
     """Give contours and marks their width in screen px at the present zoom; small changes of zoom are let pass."""
     width = CONTOUR_WIDTH / viewer.scene.camera.zoom
     for layer in viewer.layers:
-        if entry(layer).get("kind") in ("contours", MARKS, BORDER) and not 0.7 < layer.edge_width / width < 1.4:
+        if entry(layer).get("kind") in LINES and not 0.7 < layer.edge_width / width < 1.4:
             layer.edge_width = width

@@ -85,7 +85,7 @@ class Marks:
         colours = np.repeat([colour for _, colour in parts], [len(part) for part, _ in parts])
         if layer is None:
             selected = list(viewer.layers.selection)
-            viewer.layers.append(layers.make(layers.marks_data(segments, viewer.scene.camera.zoom)))
+            viewer.layers.append(layers.make(layers.lines_data(segments, viewer.scene.camera.zoom)))
             viewer.layers.selection = selected  # a layer that is added takes the selection
             layer = self.layer
             assert layer is not None

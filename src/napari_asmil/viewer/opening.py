@@ -14,88 +14,133 @@ from napari_asmil.annotations import Contours, read_annotations
 from napari_asmil.bags import Bag, Cohort, read_bag, read_cohort
 from napari_asmil.errors import InputError
 from napari_asmil.slides import open_slide
+from napari_asmil.viewer import footprint
 from napari_asmil.viewer.layers import slide_name
+from napari_asmil.words import listed
 
 if TYPE_CHECKING:
     from napari_asmil.events import Event
     from napari_asmil.viewer.controller import Controller
 
 
+FROM_CONTOURS = "tile labels: share of each tile inside the tumour contours"
+
+
 @dataclass(frozen=True)
 class Request:
-    """Files to open together; what is None is left as it is."""
+    """Files to open together; what is None is left as it is.
+
+    `tile_size` (level-0 px) and `mpp` (micrometres per level-0 px) are what a person knows and the files do not say.
+    """
 
     slide: Path | None = None
     features: Path | None = None
     annotation: Path | None = None
     labels: Path | None = None
     label_column: str = "label"
+    tile_size: float | None = None
+    mpp: float | None = None
     dask: bool = False
 
 
 def open_request(controller: Controller, request: Request) -> list[str]:
-    """Open files that belong together and say what each is and what was derived from it.
+    """Open files that belong together, or to what is open, and say what each is and what was derived from it.
+
+    Without another slide, features and annotation belong to the slide that is shown; features do where their name is
+    the slide's.
 
     Raises
     ------
     InputError
         Before anything is shown, when one of them cannot be used or does not fit the others.
     """
-    if request == replace(Request(), label_column=request.label_column, dask=request.dask):
+    if request.slide is None and request.features is None and request.annotation is None:
         raise InputError("Nothing is chosen.", remedy="Choose a slide, features or an annotation.")
-    lines = []
+    lines, frame = [], None if controller.slide is None else controller.slide.frame
     if request.slide is not None:
-        with open_slide(request.slide) as slide:
-            lines += [f"SLIDE {request.slide.name}", *slide.describe(), ""]
-    contours = None if request.annotation is None else read_annotations(request.annotation)
-    if contours is not None:
-        lines += [f"ANNOTATION {request.annotation.name if request.annotation else ''}", *contours.describe(), ""]
-    cohort = None if request.features is None else _cohort(request, request.features, contours)
+        with open_slide(request.slide, mpp=request.mpp) as slide:
+            lines, frame = [f"SLIDE {request.slide.name}", *slide.describe(), ""], slide.frame
+    contours = None if request.slide is not None else controller.contours
+    if request.annotation is not None:
+        contours = read_annotations(request.annotation, frame)
+        lines += [f"ANNOTATION {request.annotation.name}", *contours.describe(), ""]
+    if request.mpp is None and request.slide is None and frame is not None:
+        request = replace(request, mpp=frame.mpp)
+    cohort = controller.cohort if request.features is None else _cohort(request, request.features)
     if cohort is not None:
-        lines += ["FEATURES", *_describe(cohort)]
+        cohort, bag = _with_slide(cohort, request, _slide_path(controller, request), contours)
+        if request.features is not None:
+            lines += ["FEATURES", *_describe(cohort)]
+        elif bag is not None:
+            lines += [f"FEATURES on {bag.slide_id}", *bag.describe()]
     if request.slide is not None:
-        controller.open_slide(request.slide, dask=request.dask)
+        controller.open_slide(request.slide, mpp=request.mpp, dask=request.dask)
     if request.annotation is not None:
         controller.open_contours(request.annotation)
-    if cohort is not None:
+    if cohort is not controller.cohort:
         controller.set_cohort(cohort)
+    if controller.map is None:
+        footprint.show(controller)
+    controller.opened = _merged(controller.opened, request)
+    controller.tell(lines)
     return lines
 
 
-def _cohort(request: Request, features: Path, contours: Contours | None) -> Cohort:
-    """The bags, each on the slide it belongs to where that is known."""
-    if features.is_dir():
-        cohort = read_cohort(features, request.labels, label=request.label_column)
-    else:
-        cohort = Cohort((read_bag(features),))
+def _merged(before: Request, request: Request) -> Request:
+    """What is open now: another slide ends what belonged to the one before."""
+    now = request
     if request.slide is None:
-        return cohort
-    names = [bag.slide_id for bag in cohort.bags]
-    alone, wanted = len(names) == 1, slide_name(request.slide)
-    if not alone and wanted not in names:
-        raise InputError(
-            f"No bag of this folder is of slide {wanted!r}.",
-            remedy=f"The bags are of {', '.join(names[:5])}{' …' if len(names) > 5 else ''}.",
-            path=features,
-        )
-    bags = []
-    for bag in cohort.bags:
-        here = alone or bag.slide_id == wanted
-        bags.append(_placed(bag, request.slide, request.annotation, contours) if here else bag)
-    return replace(cohort, bags=tuple(bags))
+        now = replace(now, slide=before.slide, annotation=request.annotation or before.annotation)
+    if request.features is None:
+        now = replace(now, features=before.features, labels=before.labels)
+    return now
 
 
-def _placed(bag: Bag, slide: Path, annotation: Path | None, contours: Contours | None) -> Bag:
+def _slide_path(controller: Controller, request: Request) -> Path | None:
+    return request.slide or (None if controller.slide is None else controller.slide.path)
+
+
+def _cohort(request: Request, features: Path) -> Cohort:
+    if features.is_dir():
+        return read_cohort(features, request.labels, label=request.label_column)
+    return Cohort((read_bag(features, mpp=request.mpp, tile_size=request.tile_size),))
+
+
+def _with_slide(
+    cohort: Cohort, request: Request, slide: Path | None, contours: Contours | None
+) -> tuple[Cohort, Bag | None]:
+    """The cohort with the bag that is of this slide lying on it, and that bag.
+
+    One bag that is chosen together with a slide is of that slide, whatever its name.
+    """
+    if slide is None:
+        return cohort, None
+    chosen = request.slide is not None and request.features is not None
+    names, wanted = [bag.slide_id for bag in cohort.bags], slide_name(slide)
+    at = 0 if chosen and len(names) == 1 else names.index(wanted) if wanted in names else None
+    if at is None:
+        if chosen:
+            raise InputError(
+                f"No bag of this folder is of slide {wanted!r}.",
+                remedy=f"The bags are of {listed(names)}.",
+                path=request.features,
+            )
+        return cohort, None
+    bag = _placed(cohort.bags[at], slide, contours)
+    return replace(cohort, bags=(*cohort.bags[:at], bag, *cohort.bags[at + 1 :])), bag
+
+
+def _placed(bag: Bag, slide: Path, contours: Contours | None) -> Bag:
     """A bag with its slide, and with its tiles' truth from the annotation where the file has none."""
     bag = bag.on_slide(slide)
     if contours is None:
         return bag
-    bag = replace(bag, contours_path=annotation)
-    if bag.tiles is None or bag.tile_labels is not None:
+    bag = replace(bag, contours_path=contours.path)
+    if bag.tiles is None or (bag.tile_labels is not None and FROM_CONTOURS not in bag.derivation):
         return bag
     share = contours.tile_share(bag.tiles).astype(np.float32)
-    notes = [*bag.derivation, "tile labels: share of each tile inside the tumour contours"]
-    return replace(bag, tile_labels=share, derivation=notes)
+    notes = [note for note in bag.derivation if note != FROM_CONTOURS]
+    return replace(bag, tile_labels=share, derivation=[*notes, FROM_CONTOURS])
 
 
 def _describe(cohort: Cohort) -> list[str]:
@@ -109,15 +154,6 @@ def _describe(cohort: Cohort) -> list[str]:
     except InputError as error:
         lines.append(f"not fit for training: {error}")
     return lines
-
-
-def take_features(controller: Controller, path: Path) -> None:
-    """Take up a feature file that a job has just written."""
-    slide = None if controller.slide is None else controller.slide.path
-    contours = None if controller.contours is None else controller.contours.path
-    bag = read_bag(path)
-    same = slide is not None and slide_name(slide) == bag.slide_id
-    controller.set_cohort(Cohort((_placed(bag, slide, contours, controller.contours) if same and slide else bag,)))
 
 
 @dataclass(frozen=True)

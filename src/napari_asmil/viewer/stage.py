@@ -91,9 +91,9 @@ class Stage:
         for kind in ("map", "contours", "slide"):
             self.put(kind, None)
 
-    def open_slide(self, path: str | Path, *, dask: bool = False) -> Slide:
+    def open_slide(self, path: str | Path, *, mpp: float | None = None, dask: bool = False) -> Slide:
         """Show the picture of a slide in place of the one shown; a map that does not fit it is taken away."""
-        slide = open_slide(path)
+        slide = open_slide(path, mpp=mpp)
         wrong = "" if self.map is None else misfit(slide, self.map.slide)
         if wrong:
             self.put("map", None)

@@ -1,0 +1,51 @@
+"""Where the tiles of a bag lie, drawn on the slide: to be judged by eye before anything is trained on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_asmil.analysis.places import edges
+from napari_asmil.viewer import layers
+
+if TYPE_CHECKING:
+    from napari_asmil.bags import Bag
+    from napari_asmil.viewer.controller import Controller
+
+COLOUR = "#e69f00"
+MOST_LINES = 200_000
+"""More are not drawn: the window would be felt to wait for them."""
+
+
+def layer_of(viewer: Any) -> Any | None:
+    """The layer of tile edges, or None."""
+    return next((layer for layer in viewer.layers if layers.entry(layer).get("kind") == layers.FOOTPRINT), None)
+
+
+def bag_of(controller: Controller) -> Bag | None:
+    """The open bag that is of the shown slide, or the only one where none is shown; None where it has no places."""
+    bags = [] if controller.cohort is None else controller.cohort.bags
+    path = None if controller.slide is None else controller.slide.path
+    here = [bag for bag in bags if bag.slide_path == path or bag.slide_id == controller.slide_id]
+    found = next(iter(bags if controller.slide_id is None and len(bags) == 1 else here), None)
+    return None if found is None or found.tiles is None else found
+
+
+def show(controller: Controller) -> None:
+    """Draw the edges of the tiles of the open bag; those of another are taken away."""
+    hide(controller)
+    bag = bag_of(controller)
+    if bag is None or bag.tiles is None:
+        return
+    segments = edges(bag.tiles.xy, bag.tiles.size)
+    if len(segments) > MOST_LINES:
+        return
+    viewer = controller.viewer
+    data = layers.lines_data(segments, viewer.scene.camera.zoom, layers.FOOTPRINT)
+    viewer.layers.append(layers.make(data, name=f"{bag.slide_id} tiles", edge_color=COLOUR, opacity=0.7))
+
+
+def hide(controller: Controller) -> None:
+    """Take the edges away."""
+    layer = layer_of(controller.viewer)
+    if layer is not None:
+        controller.viewer.layers.remove(layer)
