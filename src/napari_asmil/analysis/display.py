@@ -58,7 +58,7 @@ def min_max(p: ArrayLike) -> NDArray[np.float64]:
 
 
 def probability(p: ArrayLike) -> NDArray[np.float64]:
-    """The probability itself."""
+    """The value itself."""
     return np.asarray(p, dtype=np.float64)
 
 
@@ -69,3 +69,9 @@ TRANSFORMS: dict[str, Transform] = {
     "minmax": Transform("min-max", "share of this map's range", min_max, (0.0, 1.0), True),
     "probability": Transform("α", "probability", probability),
 }
+
+AS_STORED: dict[str, dict[str, Transform]] = {
+    "percentiles": {"percentile": Transform("percentile", "as stored, 0 to 100", probability, (0.0, 100.0), True)},
+    "scaled": {"minmax": Transform("value", "as stored, 0 to 1", probability, (0.0, 1.0), True)},
+}
+"""How values that are no attention over the tiles are shown, by what they are: as they are, and in no other way."""

@@ -14,6 +14,7 @@ from napari_asmil.analysis import dynamics
 from napari_asmil.errors import InputError
 from napari_asmil.render.compositor import Limits
 from napari_asmil.render.scene import tiles_of
+from napari_asmil.runs.imported import NO_NUMBER
 
 if TYPE_CHECKING:
     from napari_asmil.annotations import Contours
@@ -88,7 +89,9 @@ def verdict(p: NDArray[np.float64]) -> str:
 
 
 def caution(view: MapView) -> str:
-    """A sentence for a transform that hides how concentrated a map is, or ""."""
+    """A sentence for a transform that hides how concentrated a map is, or for what is no attention, or ""."""
+    if view.run.no_attention:
+        return view.run.no_attention
     if not view.transform.hides_concentration:
         return ""
     return f"The transform {view.transform.label} shows a flat and a collapsed map alike: read the effective tiles."
@@ -169,8 +172,13 @@ def whole_map(view: MapView, epoch: int) -> NDArray[np.float64]:
     return p
 
 
-def facts_of(view: MapView, epoch: int, p: NDArray[np.float64]) -> dict[str, str]:
-    """Everything said of map `p` of `view` at `epoch` but its colours, by name."""
+def mass_of(view: MapView, epoch: int) -> NDArray[np.float64] | None:
+    """As `whole_map`; None for values that are no attention over the tiles."""
+    return None if view.run.no_attention else whole_map(view, epoch)
+
+
+def facts_of(view: MapView, epoch: int, p: NDArray[np.float64] | None) -> dict[str, str]:
+    """Everything said of map `p` of `view` at `epoch` but its colours, by name; `p` as `mass_of` gives it."""
     side = tiles_of(view.slide).size
     microns = f" ({side * view.slide.mpp:.4g} µm)" if view.slide.mpp else ""
     return {
@@ -184,10 +192,10 @@ def facts_of(view: MapView, epoch: int, p: NDArray[np.float64]) -> dict[str, str
         **_anchor(view),
         "shown": shown_text(view),
         "tiles": f"{view.slide.n_tiles} of {side:g} level-0 px{microns}",
-        "effective tiles": concentration(p),
-        "normalised entropy": f"{float(dynamics.normalized_entropy(p)):.4f}",
-        "JSD": jsd_text(view, epoch, p),
-        "verdict": verdict(p),
+        "effective tiles": NO_NUMBER if p is None else concentration(p),
+        "normalised entropy": NO_NUMBER if p is None else f"{float(dynamics.normalized_entropy(p)):.4f}",
+        "JSD": NO_NUMBER if p is None else jsd_text(view, epoch, p),
+        "verdict": "" if p is None else verdict(p),
         "caution": caution(view),
         "note": note(view),
     }

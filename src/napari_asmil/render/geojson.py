@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_asmil.analysis.display import TRANSFORMS
 from napari_asmil.files import complete, json_text
-from napari_asmil.render.facts import check_epoch, epoch_name, facts_of, whole_map
+from napari_asmil.render.facts import check_epoch, epoch_name, facts_of, mass_of
 from napari_asmil.render.files import check_ending
 from napari_asmil.render.scene import tiles_of
 
@@ -51,7 +51,7 @@ def export_tiles(path: str | Path, view: MapView, epoch: int, *, bounds: tuple[i
     """
     check_ending(Path(path), ".geojson")
     check_epoch(view, epoch)
-    said = facts_of(view, epoch, whole_map(view, epoch))
+    said = facts_of(view, epoch, mass_of(view, epoch))
     facts = {name: text for name, text in said.items() if text and name not in ("shown", "caution")}
     with complete(Path(path)) as partial, partial.open("w", encoding="utf-8") as file:
         file.write(f'{{"type": "FeatureCollection", "napari_asmil": {json_text(facts)}, "features": [\n')
@@ -61,9 +61,12 @@ def export_tiles(path: str | Path, view: MapView, epoch: int, *, bounds: tuple[i
 
 
 def _features(view: MapView, epoch: int, bounds: tuple[int, int]) -> Iterator[dict[str, Any]]:
-    tiles, p = tiles_of(view.slide), view.probabilities(epoch)
+    tiles, p = tiles_of(view.slide), mass_of(view, epoch)
     which = f"{view.run.name} {epoch_name(view, epoch)}, {view.source_label}"
-    columns = {f"{TRANSFORMS[n].label} ({TRANSFORMS[n].unit}): {which}": TRANSFORMS[n].values(p) for n in MEASURED}
+    if p is None:
+        columns = {f"{view.quantity} ({view.unit}): {which}": view.values(epoch).astype(np.float64)}
+    else:
+        columns = {f"{TRANSFORMS[n].label} ({TRANSFORMS[n].unit}): {which}": TRANSFORMS[n].values(p) for n in MEASURED}
     if view.slide.tile_labels is not None:
         columns["tumour share of the tile"] = np.asarray(view.slide.tile_labels, dtype=np.float64)
     for index, (x, y) in enumerate((tiles.xy - bounds).tolist()):

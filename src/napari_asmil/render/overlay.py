@@ -19,7 +19,7 @@ from napari_asmil.render.facts import (
     facts_of,
     files_of,
     limits_text,
-    whole_map,
+    mass_of,
 )
 from napari_asmil.render.files import write_png
 from napari_asmil.render.legend import draw_legend
@@ -85,8 +85,8 @@ def overlay_image(
     opacity = opacity if slide is not None else 1.0
     table = lookup_table(colormap)
     bounds, why = chosen_limits(view, epoch, limits)
-    p = whole_map(view, epoch)
-    values = view.transform.values(p)
+    p = mass_of(view, epoch)
+    values = view.values(epoch) if p is None else view.transform.values(p)
     picture = scene.show(scene.painter(view), values, bounds, table, opacity)
     facts = facts_of(view, epoch, p) | files_of(slide, contours)
     facts["limits"] = limits_text(bounds, why) + beyond_text(bounds, values)

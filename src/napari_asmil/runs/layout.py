@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import zarr
 
+from napari_asmil.analysis.display import AS_STORED
 from napari_asmil.runs import schema
 from napari_asmil.runs.records import RunHeader
 
@@ -34,6 +35,8 @@ def lay_out(path: Path, header: RunHeader) -> None:
     _rowwise(group, "attention/online", (rows, offset))
     if header.anchor_normalizer is not None:
         _rowwise(group, "attention/anchor", (rows, offset))
+    if header.imported in AS_STORED:
+        _rowwise(group, "values", (rows, offset))
     if score_offset:
         _rowwise(group, "scores", (rows, len(header.row_names), score_offset))
         if header.evidence:
@@ -65,6 +68,7 @@ def lay_out(path: Path, header: RunHeader) -> None:
         "splits": dict(header.splits),
         "notes": header.notes,
         "applied": header.applied,
+        "imported": header.imported,
         "scalar_names": list(schema.SCALARS),
         "slides": slides,
     }

@@ -17,6 +17,7 @@ from napari_asmil.geometry import TileGrid
 from napari_asmil.runs import schema
 from napari_asmil.runs.damage import REMEDY, find_array, read_commit, read_rows
 from napari_asmil.runs.describing import describe_run
+from napari_asmil.runs.imported import NO_ATTENTION, UNKNOWN_SCORES
 from napari_asmil.runs.recorded import RunSlide
 from napari_asmil.runs.rows import rows_called
 from napari_asmil.words import counted, listed
@@ -125,6 +126,16 @@ class Run:
         return str(self.attrs.get("applied", ""))
 
     @property
+    def imported(self) -> str:
+        """What the file of a map from elsewhere holds, see `RunHeader`; empty for a run that was recorded."""
+        return str(self.attrs.get("imported", ""))
+
+    @property
+    def no_attention(self) -> str:
+        """Why what is shown is no attention over the tiles, in words; empty where it is."""
+        return NO_ATTENTION.get(self.imported, "")
+
+    @property
     def planned_epochs(self) -> int:
         """Epochs planned after the initialisation."""
         return int(self.attrs["planned_epochs"])
@@ -199,6 +210,12 @@ class Run:
 
     def check_scores(self, slide_id: str) -> None:
         """Refuse a slide without raw scores, from which no other normaliser and no single row can be derived."""
+        if self.imported and not self.slide(slide_id).has_scores:
+            raise InputError(
+                self.no_attention or UNKNOWN_SCORES,
+                remedy="For other normalisers, open a file of the model's raw scores.",
+                path=self.path,
+            )
         if not self.slide(slide_id).has_scores:
             kept = [s.slide_id for s in self.slides if s.has_scores]
             raise InputError(
@@ -224,6 +241,11 @@ class Run:
             raise InputError("This run has no anchor, so it has no anchor maps.", path=self.path)
         s = self.slide(slide_id)
         return self._row(f"attention/{branch}", epoch, slice(s.offset, s.offset + s.n_tiles))
+
+    def values(self, epoch: int, slide_id: str) -> NDArray[np.float32]:
+        """What the file holds that the run is from, float32 (M,), where that is no attention over the tiles."""
+        s = self.slide(slide_id)
+        return self._row("values", epoch, slice(s.offset, s.offset + s.n_tiles))
 
     def scores(self, epoch: int, slide_id: str) -> NDArray[np.float32]:
         """Raw scores z before any normaliser, float32 (K, M)."""

@@ -51,6 +51,9 @@ class RunHeader:
         Which epoch of which run was applied, for the look of a trained model.
     evidence : bool
         Whether watched slides have evidence.
+    imported : str
+        Of a map from elsewhere what its file holds: "logits", "probabilities", "percentiles" or "scaled"; else empty.
+        The last two are no attention over the tiles: such a run has values as stored, and neither maps nor scores.
     """
 
     method: str
@@ -73,13 +76,14 @@ class RunHeader:
     notes: str = ""
     applied: str = ""
     evidence: bool = False
+    imported: str = ""
 
 
 @dataclass(frozen=True, eq=False)
 class SlideRecord:
     """One slide at one epoch: log maps (M,), raw scores z (K, M), logits (C,) and bag vector (D,).
 
-    `evidence` (C, M) are the logits of each tile alone.
+    `evidence` (C, M) are the logits of each tile alone, `values` (M,) those of a file that holds no attention.
     """
 
     online: NDArray[np.float32]
@@ -88,6 +92,7 @@ class SlideRecord:
     anchor: NDArray[np.float32] | None = None
     z: NDArray[np.float32] | None = None
     evidence: NDArray[np.float32] | None = None
+    values: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, eq=False)

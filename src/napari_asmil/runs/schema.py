@@ -9,6 +9,8 @@
     attention/anchor     the same for the anchor's own normaliser, where there is an anchor
     scores               (E, K, sum M of watched slides) float32, raw z
     evidence             (E, C, sum M of watched slides) float32, logits of each tile alone, if asked for
+    values               (E, sum M) float32, where the run is from a file of percentiles or the like: as stored there,
+                         and the maps and the scalars are NaN
     scalars              (E, S, F) float64, F = `SCALARS`
     logits, bags         (E, S, C), (E, S, D) float32
     epochs/000012.json   the commit, written last and atomically: an epoch exists when this file does
@@ -92,6 +94,8 @@ def scalars_of(
     labels: NDArray[np.float32] | None,
 ) -> NDArray[np.float64]:
     """The `SCALARS` of one slide at one epoch, float64 (F,), from log rows (M,) exactly as stored."""
+    if np.isnan(online).any():
+        return np.full(len(SCALARS), np.nan)
     p = probabilities(online)
     values = {
         "entropy": float(dynamics.entropy(p)),

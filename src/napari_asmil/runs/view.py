@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.analysis.display import TRANSFORMS
+from napari_asmil.analysis.display import AS_STORED, TRANSFORMS, Transform
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.runs import schema
+from napari_asmil.runs.imported import UNKNOWN_SCORES
 from napari_asmil.runs.lazy import LazyMaps, Limits
 from napari_asmil.runs.reader import Branch, Run
 from napari_asmil.runs.rows import groups, rows_called
@@ -46,9 +47,11 @@ class Source:
 def sources(run: Run, slide_id: str) -> tuple[list[Source], list[str]]:
     """What can be shown of a slide, with default numbers, and why the rest cannot."""
     offered, reasons = [Source()], []
+    if run.imported and not run.slide(slide_id).has_scores:
+        return offered, [run.no_attention or UNKNOWN_SCORES]
     if run.has_anchor:
         offered.append(Source(branch="anchor"))
-    else:
+    elif not run.imported:
         reasons.append("No anchor map: this run was trained without an anchor.")
     if run.slide(slide_id).has_scores:
         rows = (MEAN, *groups(run.row_names), *run.row_names) if len(run.row_names) > 1 else (MEAN,)
@@ -114,7 +117,7 @@ class MapView(LazyMaps):
     source : Source, optional
         By default the map as stored.
     transform : str
-        Display transform, a name in `TRANSFORMS`.
+        Display transform, a name in `TRANSFORMS`; of values that are no attention there is but one, as stored.
     when : When
         Which epoch the array has at a step of the slider; all methods but indexing take epochs of the run.
     along : sequence of Run
@@ -167,8 +170,9 @@ class MapView(LazyMaps):
         if transform is not None and transform not in TRANSFORMS:
             raise InputError(f"Unknown transform {transform!r}.", remedy=f"Known: {', '.join(TRANSFORMS)}.")
         self.source = new
-        self.transform_name = transform or self.transform_name
-        self.transform = TRANSFORMS[self.transform_name]
+        asked = transform or self.transform_name
+        self.transform_name = asked if asked in self.transforms else next(iter(self.transforms))
+        self.transform = self.transforms[self.transform_name]
         self._forget()
         self._ranges: dict[int, tuple[float, float]] = {}
 
@@ -176,6 +180,11 @@ class MapView(LazyMaps):
         """Take up newly committed epochs; returns how many there are."""
         self._n_epochs = self.run.refresh()
         return self._n_epochs
+
+    @property
+    def transforms(self) -> Mapping[str, Transform]:
+        """Display transforms there are of this map, by name."""
+        return AS_STORED.get(self.run.imported, TRANSFORMS)
 
     @property
     def n_epochs(self) -> int:
@@ -214,7 +223,15 @@ class MapView(LazyMaps):
         return epoch
 
     def probabilities(self, epoch: int) -> NDArray[np.float64]:
-        """The map before display, float64 (M,), summing to 1."""
+        """The map before display, float64 (M,), summing to 1.
+
+        Raises
+        ------
+        InputError
+            When what the run holds is no attention over the tiles.
+        """
+        if self.run.no_attention:
+            raise InputError(self.run.no_attention, path=self.run.path)
         *_, p = self._deriving(epoch)
         return p
 
@@ -235,7 +252,8 @@ class MapView(LazyMaps):
     def fetching(self, epoch: int) -> Iterator[None]:
         """As of all lazy maps: a row at a time."""
         images = self._images
-        if epoch in images:
+        if epoch in images or self.run.no_attention:
+            yield from super().fetching(epoch)
             return
         with suppress(InputError):
             for p in self._deriving(epoch):  # noqa: B007 the last is the map
@@ -252,6 +270,8 @@ class MapView(LazyMaps):
 
     def values(self, epoch: int) -> NDArray[np.float32]:
         """What is shown of each tile, float32 (M,), in the transform's unit."""
+        if self.run.no_attention:
+            return self.run.values(epoch, self.slide.slide_id)
         return self.transform.values(self.probabilities(epoch)).astype(np.float32)
 
     def limits(self, epoch: int | None = None) -> Limits:

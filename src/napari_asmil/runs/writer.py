@@ -19,6 +19,9 @@ from napari_asmil.runs import schema
 from napari_asmil.runs.layout import lay_out
 from napari_asmil.runs.records import EpochRecord, RunHeader
 
+MAPS = ("attention/online", "attention/anchor", "scores", "evidence", "values")
+"""Arrays with an axis of tiles; a run has some of them."""
+
 
 class RunWriter:
     """The one writer of a run folder; use as a context manager.
@@ -108,7 +111,8 @@ class RunWriter:
         self.close()
 
     def _array(self, name: str) -> zarr.Array[Any]:
-        found = self._group[name]
+        with zarr.config.set({"array.write_empty_chunks": True}):  # else a row of NaN has no file and seems damaged
+            found = self._group[name]
         assert isinstance(found, zarr.Array)
         return found
 
@@ -128,6 +132,9 @@ class RunWriter:
         evidence = [g.evidence for g in given if g.evidence is not None]
         if evidence:
             self._array("evidence")[epoch] = np.concatenate(evidence, axis=1).astype(np.float32)
+        values = [g.values for g in given if g.values is not None]
+        if values:
+            self._array("values")[epoch] = np.concatenate(values).astype(np.float32)
         self._array("scalars")[epoch] = self._scalars(online, anchor)
         self._array("logits")[epoch] = np.stack([g.logits for g in given]).astype(np.float32)
         self._array("bags")[epoch] = np.stack([g.bag for g in given]).astype(np.float32)
@@ -146,7 +153,7 @@ class RunWriter:
         rows = self._online.shape[0]
         if epoch < rows:
             return
-        for name in ("attention/online", "attention/anchor", "scores", "evidence", "scalars", "logits", "bags"):
+        for name in (*MAPS, "scalars", "logits", "bags"):
             if name in self._group:
                 array = self._array(name)
                 array.resize((max(epoch + 1, rows + rows // 2), *array.shape[1:]))

@@ -14,7 +14,8 @@ from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from napari_asmil.analysis.dynamics import top_mass
 from napari_asmil.errors import InputError
-from napari_asmil.render.facts import facts_of, share, whole_map
+from napari_asmil.render.facts import facts_of, mass_of, share
+from napari_asmil.runs.imported import NO_NUMBER
 from napari_asmil.viewer import limits
 from napari_asmil.viewer.layers import entry, smoothing, view_of
 
@@ -35,14 +36,14 @@ def map_facts(layer: Any, epoch: int) -> dict[str, str]:
     except InputError as error:
         return {"run": view.run.name, "verdict": str(error)}
     try:
-        p = whole_map(view, epoch)
+        p = mass_of(view, epoch)
     except InputError as error:
         return {"run": view.run.name, "verdict": f"NO MAP: {str(error).removeprefix(f'{error.path}: ')}"}
     facts = facts_of(view, epoch, p)
     facts["epoch"] += f", {view.when.label}" if view.when.label else ""
     low, high = layer.contrast_limits
     facts["limits"] = f"{low:.3g} to {high:.3g} {view.transform.unit}, {limits.words(layer)}"
-    facts["top 1 %"] = f"{share(float(top_mass(p)))} of the attention"
+    facts["top 1 %"] = NO_NUMBER if p is None else f"{share(float(top_mass(p)))} of the attention"
     return facts
 
 
@@ -52,6 +53,7 @@ def short(facts: Mapping[str, str]) -> dict[str, str]:
         return {"run": facts["run"]}
     truth = [f"{name} {facts[name]}" for name in ("label", "prediction") if name in facts]
     note = {"note": facts["note"]} if facts.get("note") else {}
+    entropy = facts["normalised entropy"]
     return {
         "run": f"{facts['run']} · {facts['method']}",
         "slide": "; ".join([facts["slide"], *truth]),
@@ -61,7 +63,7 @@ def short(facts: Mapping[str, str]) -> dict[str, str]:
         **({"anchor": facts["anchor"]} if "anchor" in facts else {}),
         "limits": facts["limits"],
         "effective tiles": facts["effective tiles"],
-        "entropy": f"{facts['normalised entropy']} of 1 (normalised)",
+        "entropy": entropy if entropy == NO_NUMBER else f"{entropy} of 1 (normalised)",
         "top 1 %": facts["top 1 %"],
         "JSD": facts["JSD"],
         **note,

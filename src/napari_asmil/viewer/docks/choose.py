@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QComboBox, QFormLayout, QGroupBox, QLabel
 
-from napari_asmil.analysis.display import TRANSFORMS
+from napari_asmil.analysis.display import TRANSFORMS, Transform
 from napari_asmil.analysis.normalizers import Normalizer
 from napari_asmil.errors import InputError
 from napari_asmil.runs import MapView, Run, Source, sources
@@ -52,9 +53,7 @@ class Chooser(QGroupBox):
         self.reasons = QLabel()
         self.reasons.setWordWrap(True)
         self._lay_out()
-        for name, transform in TRANSFORMS.items():
-            self.transform.addItem(transform.label, name)
-            self.transform.setItemData(self.transform.count() - 1, transform.unit, Qt.ItemDataRole.ToolTipRole)
+        self._fill_transforms(TRANSFORMS)
         self.limits.addItems(LIMITS)
         self.run.currentIndexChanged.connect(self._on_run)
         self.slide.currentIndexChanged.connect(self._on_slide)
@@ -86,6 +85,11 @@ class Chooser(QGroupBox):
             field.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             field.setMinimumContentsLength(15)
             field.currentTextChanged.connect(partial(_say_all, field, field.toolTip()))
+
+    def _fill_transforms(self, transforms: Mapping[str, Transform]) -> None:
+        refill(self.transform, [(each.label, name) for name, each in transforms.items()], self.transform.currentData())
+        for at, each in enumerate(transforms.values()):
+            self.transform.setItemData(at, each.unit, Qt.ItemDataRole.ToolTipRole)
 
     # ---- what the fields say ------------------------------------------------------------------
 
@@ -206,6 +210,7 @@ class Chooser(QGroupBox):
             self._form.labelForField(number).setVisible(used)
             if used and not number.dragged:
                 number.setValue(getattr(view.source.normalizer, name))
+        self._fill_transforms(view.transforms)
         self.transform.setCurrentIndex(self.transform.findData(view.transform_name))
         if self._controller.comparison.active:
             reasons = ["Each pane has its own run, attention and row: leave the comparison to choose others."]
