@@ -1,32 +1,74 @@
-"""What the manifest names besides the docks: the reader of runs, the sample, the export command."""
+"""What the manifest names besides the docks: the reader, the sample, the export command."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import napari
 from napari.utils import progress
+from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 
+from napari_asmil.errors import InputError
 from napari_asmil.events import EpochDone
+from napari_asmil.info import kind_of
 from napari_asmil.runs import MapView, Run, open_run
 from napari_asmil.viewer import layers, sample
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.export import ask_and_export
 from napari_asmil.viewer.follow import first_slide
-from napari_asmil.viewer.window import EXPLORE, open_docks
+from napari_asmil.viewer.taking import take
+from napari_asmil.viewer.window import EXPLORE, OPEN, open_docks
 
 
-def get_run_reader(path: str | list[str]) -> Callable[[str | list[str]], list[layers.LayerData]] | None:
-    """A reader for run folders; None for anything else."""
-    paths = [path] if isinstance(path, str) else path
-    return read_runs if all((Path(p) / "zarr.json").is_file() for p in paths) else None
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[Any]] | None:
+    """A reader for what is there; it tells by content what it is, and says why where it is nothing of ours."""
+    return read if all(Path(one).exists() for one in ([path] if isinstance(path, str) else path)) else None
 
 
-def read_runs(path: str | list[str]) -> list[layers.LayerData]:
+def read(path: str | list[str]) -> list[Any]:
+    """Open runs, slides, features, annotations and tables in the current window, with what is open there.
+
+    What is refused is said in the window: napari would put words of its own in place of an error's. Without a window
+    slides, annotations and runs are layers, and a refusal is raised.
+    """
+    paths = [Path(one) for one in ([path] if isinstance(path, str) else path)]
+    viewer = napari.current_viewer()
+    if viewer is None:
+        return [layer for one in paths for layer in _layers_alone(one)]
+    controller = Controller.of(viewer)
+    try:
+        if all(kind_of(one) == "run" for one in paths):
+            return read_runs(paths)
+        for one in paths:
+            take(controller, one)
+    except InputError as error:
+        controller.tell(["REFUSED", str(error)])
+        show_error(str(error))
+    open_docks(viewer, OPEN)
+    return [(None,)]
+
+
+def _layers_alone(path: Path) -> list[layers.LayerData]:
+    """Layers of a run, a slide or an annotation."""
+    from napari_asmil.annotations import read_annotations
+    from napari_asmil.slides import open_slide
+
+    kind = kind_of(path)
+    if kind == "run":
+        return read_runs([path])
+    if kind == "slide":
+        return [layers.slide_data(open_slide(path))]
+    if kind == "annotation":
+        return [layers.contours_data(read_annotations(path))]
+    raise InputError("It is opened with a slide, in a window of napari.", path=path)
+
+
+def read_runs(paths: list[Path]) -> list[layers.LayerData]:
     """Layers of the first run's first slide: picture, map and contours; further runs are opened beside it."""
-    runs = [open_run(p) for p in ([path] if isinstance(path, str) else path)]
+    runs = [open_run(path) for path in paths]
     controller = _make_room()
     if controller is not None:
         for run in runs[1:]:

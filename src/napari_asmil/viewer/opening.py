@@ -63,14 +63,19 @@ def open_request(controller: Controller, request: Request) -> list[str]:
     contours = None if request.slide is not None else controller.contours
     if request.annotation is not None:
         contours = read_annotations(request.annotation, frame)
+        if frame is not None:
+            contours.check_on(frame.size)
         lines += [f"ANNOTATION {request.annotation.name}", *contours.describe(), ""]
     if request.mpp is None and request.slide is None and frame is not None:
         request = replace(request, mpp=frame.mpp)
     cohort = controller.cohort if request.features is None else _cohort(request, request.features)
     if cohort is not None:
-        cohort, bag = _with_slide(cohort, request, _slide_path(controller, request), contours)
+        path = _slide_path(controller, request)
+        cohort, bag = _with_slide(cohort, request, path, contours)
         if request.features is not None:
             lines += ["FEATURES", *_describe(cohort)]
+            if bag is None and path is not None:
+                lines.append(f"not laid on {path.name}, whose name is another: choose both together if they belong so")
         elif bag is not None:
             lines += [f"FEATURES on {bag.slide_id}", *bag.describe()]
     if request.slide is not None:

@@ -24,7 +24,7 @@ def take(controller: Controller, path: Path) -> list[str]:
     """
     kind = kind_of(path)
     if kind == "run":
-        return _take_run(controller, path)
+        return take_run(controller, path)
     if kind == "table":
         return _take_labels(controller, path)
     if kind == "slide":
@@ -40,7 +40,8 @@ def take(controller: Controller, path: Path) -> list[str]:
     )
 
 
-def _take_run(controller: Controller, path: Path) -> list[str]:
+def take_run(controller: Controller, path: Path) -> list[str]:
+    """Open a run and show its first slide; says what it holds."""
     from napari_asmil.viewer.window import open_runs
 
     lines = [line for run in open_runs(controller, [path]) for line in (f"RUN {run.name}", *run.describe())]

@@ -16,6 +16,7 @@ from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.follow import first_slide
 
 PLUGIN = "napari-asmil"
+OPEN = "Open slide and bags"
 EXPLORE, DYNAMICS = "Explore attention", "Read dynamics"
 INSPECT, SURVEY = "Inspect tiles", "Survey the cohort"
 

@@ -7,19 +7,28 @@ from typing import Any
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QCheckBox, QLineEdit, QListWidget, QListWidgetItem, QPlainTextEdit, QPushButton
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QDoubleSpinBox,
+    QLineEdit,
+    QListWidget,
+    QListWidgetItem,
+    QPlainTextEdit,
+    QPushButton,
+)
 
 from napari_asmil.errors import InputError
+from napari_asmil.viewer import footprint
 from napari_asmil.viewer.docks.base import Dock, PathField, add_row
 from napari_asmil.viewer.docks.extract import ExtractGroup
 from napari_asmil.viewer.docks.progress import JobPanel
 from napari_asmil.viewer.opening import Request, open_request
-from napari_asmil.viewer.window import open_runs
+from napari_asmil.viewer.taking import file_of, take_run
 
-SLIDES = "Slides and images (*.svs *.ndpi *.tif *.tiff *.mrxs *.scn *.bif *.png *.jpg *.jpeg *.webp);;All files (*)"
-FEATURES = "Features (*.h5 *.hdf5);;All files (*)"
-ANNOTATIONS = "Annotations (*.geojson *.json *.xml);;All files (*)"
-TABLES = "Tables (*.csv *.tsv);;All files (*)"
+SLIDES = "Slides (*.svs *.ndpi *.tif *.tiff *.mrxs *.scn *.bif *.vsi *.dcm *.png *.jpg *.webp);;All files (*)"
+FEATURES = "Features (*.h5 *.hdf5 *.pt *.npz *.csv);;All files (*)"
+ANNOTATIONS = "Annotations (*.geojson *.json *.xml *.ndpa *.png *.tif *.tiff);;All files (*)"
+TABLES = "Tables (*.csv *.tsv *.json);;All files (*)"
 
 
 class OpenDock(Dock):
@@ -27,13 +36,16 @@ class OpenDock(Dock):
 
     def __init__(self, napari_viewer: Any) -> None:
         super().__init__(napari_viewer)
-        self.slide = PathField({"Slide": SLIDES}, "whole-slide image")
+        self.slide = PathField({"Slide": SLIDES, "Folder of an OME-Zarr slide": ""}, "whole-slide image")
+        self.layer_button = QPushButton("Take the selected layer")
         self.dask = QCheckBox("Display through dask")
         self.features = PathField({"Feature file": FEATURES, "Folder of features": ""}, "feature file or folder")
         self.annotation = PathField({"Annotation": ANNOTATIONS}, "tumour contours")
+        self.tile_size, self.mpp = _known(" level-0 px", 0), _known(" µm", 4)
         self.labels = PathField({"Label table": TABLES}, "csv of slide_id and label")
         self.column = QLineEdit("label")
         self.open_button = QPushButton("Open")
+        self.tiles = QCheckBox("Show where the tiles lie")
         self.run = PathField({"Run": ""}, "folder NAME.asmil")
         self.run_button = QPushButton("Open run")
         self.runs = QListWidget()
@@ -41,23 +53,35 @@ class OpenDock(Dock):
         self.report = QPlainTextEdit()
         self._lay_out()
         self.open_button.clicked.connect(self.open)
+        self.layer_button.clicked.connect(self.take_layer)
+        self.tiles.clicked.connect(self._show_tiles)
         self.run_button.clicked.connect(self.open_run)
         self.close_button.clicked.connect(self._close_run)
         self.runs.itemSelectionChanged.connect(self._enable)
         self.controller.runs_changed.connect(self._list_runs)
+        self.controller.told.connect(self._on_told)
+        self.controller.viewer.layers.events.inserted.connect(self._on_layers)
+        self.controller.viewer.layers.events.removed.connect(self._on_layers)
         self._list_runs()
+        self._on_told()
 
     def _lay_out(self) -> None:
         form = self.add_group("Slide, features, annotation, labels")
-        add_row(form, "Slide", self.slide, "SVS, NDPI, pyramidal TIFF, OME-TIFF, or a picture")
+        add_row(form, "Slide", self.slide, "SVS, NDPI, pyramidal TIFF, OME-TIFF, OME-Zarr, or a picture")
+        self.layer_button.setToolTip("Take the file of the layer selected in the list as the slide, whoever opened it")
+        form.addRow("", self.layer_button)
         self.dask.setToolTip("Show the slide through dask arrays instead of the bounded tile cache; slower to pan")
         form.addRow("", self.dask)
-        add_row(form, "Features", self.features, "HDF5 of one slide, or a folder of them")
-        add_row(form, "Annotation", self.annotation, "Tumour contours: QuPath GeoJSON or ASAP XML, level-0 px")
+        add_row(form, "Features", self.features, "Features of one slide, or a folder of many")
+        add_row(form, "Tile edge", self.tile_size, "For features that do not say how large their tiles are")
+        add_row(form, "Pixel size", self.mpp, "Micrometres per level-0 px, where the slide does not say or errs")
+        add_row(form, "Annotation", self.annotation, "Tumour contours: QuPath, ASAP, ImageScope, NDP.view, or a mask")
         add_row(form, "Labels", self.labels, "Table with a row a slide; columns are picked by name")
         add_row(form, "Column", self.column, "Column of the label table that holds the classes")
         self.open_button.setToolTip("Read and check these files, then show them; nothing is shown if one is refused")
         form.addRow(self.open_button)
+        self.tiles.setToolTip("Draw the edges of the tiles of the open features on the slide, to judge by eye")
+        form.addRow(self.tiles)
         derived = self.add_group("What was found and derived")
         self.report.setReadOnly(True)
         self.report.setPlaceholderText("Sizes, scales and places appear here, and where each is from.")
@@ -73,7 +97,7 @@ class OpenDock(Dock):
         runs.addRow(self.runs)
         self.close_button.setToolTip("Close the selected run; its folder stays as it is")
         runs.addRow(self.close_button)
-        self.extract = ExtractGroup(self.controller, self.slide, self.annotation, self.features, self._say)
+        self.extract = ExtractGroup(self.controller, self.slide, self.annotation, self.features, self.controller.tell)
         self.body.addWidget(self.extract)
         self.body.addWidget(JobPanel(self.controller.job))
 
@@ -85,10 +109,21 @@ class OpenDock(Dock):
             annotation=self.annotation.path,
             labels=self.labels.path,
             label_column=self.column.text().strip() or "label",
+            tile_size=self.tile_size.value() or None,
+            mpp=self.mpp.value() or None,
             dask=self.dask.isChecked(),
         )
         try:
-            self._say(open_request(self.controller, request))
+            open_request(self.controller, request)
+        except InputError as error:
+            self._refuse(error)
+
+    def take_layer(self) -> None:
+        """Show the slide whose file the selected layer is of; that layer is hidden."""
+        layer = self.controller.viewer.layers.selection.active
+        try:
+            open_request(self.controller, Request(slide=file_of(layer), mpp=self.mpp.value() or None))
+            layer.visible = False
         except InputError as error:
             self._refuse(error)
 
@@ -98,17 +133,33 @@ class OpenDock(Dock):
         try:
             if path is None:
                 raise InputError("No run is chosen.", remedy="Choose the folder of a run, usually named *.asmil.")
-            for run in open_runs(self.controller, [path]):
-                self._say([f"RUN {run.name}", *run.describe()])
+            take_run(self.controller, path)
         except InputError as error:
             self._refuse(error)
 
     def _refuse(self, error: InputError) -> None:
-        self._say(["REFUSED", str(error)])
+        self.controller.tell(["REFUSED", str(error)])
         show_error(str(error))
 
-    def _say(self, lines: list[str]) -> None:
-        self.report.setPlainText("\n".join(lines))
+    def _on_told(self) -> None:
+        self.report.setPlainText("\n".join(self.controller.report))
+        opened = self.controller.opened
+        for field, path in (
+            (self.slide, opened.slide),
+            (self.features, opened.features),
+            (self.annotation, opened.annotation),
+            (self.labels, opened.labels),
+        ):
+            if path is not None and field.path != path:
+                field.set_path(path)
+        self._on_layers()
+
+    def _on_layers(self) -> None:
+        self.tiles.setEnabled(footprint.bag_of(self.controller) is not None)
+        self.tiles.setChecked(footprint.layer_of(self.controller.viewer) is not None)
+
+    def _show_tiles(self, shown: bool) -> None:
+        (footprint.show if shown else footprint.hide)(self.controller)
 
     def _list_runs(self) -> None:
         self.runs.clear()
@@ -124,3 +175,13 @@ class OpenDock(Dock):
 
     def _enable(self) -> None:
         self.close_button.setEnabled(self.runs.currentItem() is not None)
+
+
+def _known(unit: str, decimals: int) -> QDoubleSpinBox:
+    """A number that a person may know; 0 leaves it to the files."""
+    box = QDoubleSpinBox()
+    box.setDecimals(decimals)
+    box.setRange(0, 100_000)
+    box.setSuffix(unit)
+    box.setSpecialValueText("as the files say")
+    return box
