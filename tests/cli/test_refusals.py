@@ -189,7 +189,7 @@ def test_without_a_screen_no_window_is_tried(
 def test_what_nobody_foresaw_ends_in_a_sentence_and_a_log(
     command: Command, monkeypatch: pytest.MonkeyPatch, make_run: RunMaker
 ) -> None:
-    monkeypatch.setattr("napari_asmil.info.describe", lambda path: 1 / 0)
+    monkeypatch.setattr("napari_asmil.info.describe", lambda *_, **__: 1 / 0)
     code, _, complaint = command("info", make_run())
     assert code == 1 and "ZeroDivisionError" in complaint and "Traceback" not in complaint
 

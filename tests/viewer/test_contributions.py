@@ -72,6 +72,7 @@ def test_a_run_folder_is_read_as_slide_map_and_contours_and_taken_up(
 
 
 def test_a_run_is_read_without_any_window(pictured: Pictured) -> None:
+    npe2.PluginManager.instance().discover()
     found = npe2.read([str(pictured.runs[0])], stack=False, plugin_name="napari-asmil")
     assert [kind for _, _, kind in found] == ["image", "image", "vectors"]
 

@@ -40,8 +40,10 @@ def show(controller: Controller) -> None:
     if len(segments) > MOST_LINES:
         return
     viewer = controller.viewer
+    selected = list(viewer.layers.selection)
     data = layers.lines_data(segments, viewer.scene.camera.zoom, layers.FOOTPRINT)
     viewer.layers.append(layers.make(data, name=f"{bag.slide_id} tiles", edge_color=COLOUR, opacity=0.7))
+    viewer.layers.selection = selected  # a layer that is added takes the selection
 
 
 def hide(controller: Controller) -> None:
