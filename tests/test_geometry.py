@@ -134,7 +134,7 @@ def test_more_tiles_than_can_be_drawn_one_by_one_are_refused_with_the_reason():
     most = TileGrid(np.arange(2 * MAX_QUADS).reshape(-1, 2) * 1000, 0.5)
     assert most.drawing.shape == (MAX_QUADS,)
     more = TileGrid(np.arange(2 * MAX_QUADS + 2).reshape(-1, 2) * 1000, 0.5)
-    with pytest.raises(InputError, match=r"not a whole number.*20,001 tiles are more than the 20,000"):
+    with pytest.raises(InputError, match=r"not a whole number.*100,001 tiles are more than the 100,000"):
         _ = more.drawing
 
 

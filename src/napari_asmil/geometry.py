@@ -18,8 +18,8 @@ from napari_asmil.words import counted
 
 MAX_RASTER_PIXELS = 2**22
 """Above this a common raster is refused: drawing it would cost more than the slide itself."""
-MAX_QUADS = 20_000
-"""Above this tiles are not drawn one by one: an epoch's step would be felt."""
+MAX_QUADS = 100_000
+"""Above this tiles are not drawn one by one: a step of an epoch would take longer than a tenth of a second."""
 MAX_PIECES = 30_000
 """Above this tiles that overlap are not cut."""
 MAX_NEIGHBOURS = 64

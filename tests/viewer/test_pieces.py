@@ -398,10 +398,10 @@ def write_uniform_run(path: Path, xy: np.ndarray, edge: float) -> Path:
 
 
 def test_more_tiles_than_can_be_drawn_one_by_one_are_refused_with_the_reason(model: Any, tmp_path: Path) -> None:
-    xy = np.stack([np.arange(20_001) * 7, np.arange(20_001) * 11], axis=1)
+    xy = np.stack([np.arange(100_001) * 7, np.arange(100_001) * 11], axis=1)
     controller = Controller.of(model)
     run = controller.add_run(write_uniform_run(tmp_path / "many.asmil", xy, 64.0))
-    with pytest.raises(InputError, match=r"share no lattice.*20,001 tiles are more than the 20,000"):
+    with pytest.raises(InputError, match=r"share no lattice.*100,001 tiles are more than the 100,000"):
         controller.show_map(run, "pieces")
     assert not list(model.layers)
 
