@@ -24,7 +24,7 @@ FLOORS = [
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 ALLOWED_IN = {
-    "torch": {"mil", "training", "encoders", "demo"},
+    "torch": {"mil", "training", "encoders", "demo", "bags"},
     "napari": {"viewer"},
     "qtpy": {"viewer"},
     "magicgui": {"viewer"},

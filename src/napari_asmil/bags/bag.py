@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from napari_asmil.bags.checks import checks
+from napari_asmil.bags.given import Given
 from napari_asmil.cache import ArrayCache
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
@@ -53,6 +55,8 @@ class Bag:
         The slide and annotation files, where known and present.
     derivation : list of str
         How the geometry was derived and what is doubtful, for `info`.
+    reread : callable or None
+        Reads the file again, given what is known now: for tiles that are not placed until their slide is.
     """
 
     slide_id: str
@@ -70,6 +74,7 @@ class Bag:
     slide_path: Path | None = None
     contours_path: Path | None = None
     derivation: list[str] = field(default_factory=list)
+    reread: Callable[[Given], Bag] | None = None
 
     def __post_init__(self) -> None:
         if self.n_tiles == 0:
@@ -147,17 +152,16 @@ class Bag:
     def on_slide(self, path: str | Path) -> Bag:
         """The same bag with the slide file at `path`: its size and, where unknown, its mpp.
 
+        Tiles that could not be placed without the slide are placed now.
+
         Raises
         ------
         InputError
             When the slide cannot be opened, has another size than the bag says, or lacks some of the tiles.
         """
         with open_slide(path) as slide:
-            size = (slide.shape[1], slide.shape[0])
-            mpp, notes = self.mpp, list(self.derivation)
-            if mpp is None and slide.mpp is not None:
-                mpp = slide.mpp
-                notes.append(f"mpp from the slide file ({slide.mpp_source})")
+            size, mpp, source = slide.frame.size, slide.mpp, slide.mpp_source
+            given = Given(Path(path), slide.frame, mpp if self.mpp is None else self.mpp)
         if self.slide_size not in (None, size):
             raise InputError(
                 f"It is {size[0]} x {size[1]} px, but the features of {self.slide_id} are of a slide of"
@@ -165,20 +169,27 @@ class Bag:
                 remedy="Choose the slide the features were extracted from.",
                 path=path,
             )
-        return replace(self, slide_path=Path(path), slide_size=size, mpp=mpp, derivation=notes)
+        bag = self
+        if self.tiles is None and self.reread is not None:
+            again = self.reread(given)
+            bag = replace(self, tiles=again.tiles, mpp=again.mpp, tile_px=again.tile_px, derivation=again.derivation)
+        notes = list(bag.derivation)
+        if self.mpp is None and mpp is not None:
+            notes.append(f"mpp from the slide file ({source})")
+        known = mpp if bag.mpp is None else bag.mpp
+        return replace(bag, slide_path=Path(path), slide_size=size, mpp=known, derivation=notes)
 
     def describe(self) -> list[str]:
         """Lines for `info`: what the bag holds and what was derived."""
         lines = [f"bag of slide {self.slide_id}: {counted(self.n_tiles, 'tile')} x {self.n_features} features"]
         lines.append(f"encoder: {self.encoder or 'unknown'}")
         if self.tiles is None:
-            lines.append("tiles: the file does not say where they lie")
+            lines.append("tiles: it is not known where they lie")
         lines.append(f"pixel size: {f'{self.mpp:.4g} µm per level-0 px' if self.mpp else 'unknown'}")
         if self.tile_mpp is not None:
             lines.append(f"tiles as the encoder saw them: {self.tile_px} px at {self.tile_mpp:.4g} µm per px")
         lines += self.derivation
-        if self.n_twice:
-            lines.append(f"{counted(self.n_twice, 'tile lies', 'tiles lie')} exactly on another one")
+        lines += checks(self)
         if self.tile_labels is not None:
             rule = self.tile_truth or "a share of one half or more"
             positive = int((self.tile_labels >= 0.5).sum())

@@ -1,0 +1,180 @@
+"""Arrays as strangers may have written them: their shape, kind and size are looked at before they are read."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_asmil.bags.bag import FEATURE_CACHE, finite
+from napari_asmil.errors import InputError
+
+ALWAYS_ROOM = 2**25
+"""Numbers that any file may hold: 128 MiB as float32."""
+MOST_PACKED = 25
+"""Beyond that, numbers that a byte of a file may hold: features are hardly ever packed to a tenth of their size."""
+FAULTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, MemoryError, OverflowError, LookupError)
+"""What libraries raise when a file is damaged."""
+
+
+def check_room(shape: Sequence[int], path: Path, stored: int | None = None) -> None:
+    """Refuse an array that its file cannot hold, before memory is taken for it.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        What the file declares.
+    path : Path
+        The file.
+    stored : int, optional
+        Bytes that hold the array; the size of the file unless given.
+
+    Raises
+    ------
+    InputError
+        When it is larger than `ALWAYS_ROOM` and `MOST_PACKED` numbers a stored byte.
+    """
+    stored = path.stat().st_size if stored is None else stored
+    if math.prod(shape) > max(ALWAYS_ROOM, MOST_PACKED * stored):
+        raise InputError(
+            f"It declares an array of {' x '.join(map(str, shape))} numbers, more than its {stored:,} bytes can hold.",
+            remedy="It is damaged or not what it seems; copy it again from where it came from.",
+            path=path,
+        )
+
+
+def rows_and_columns(shape: Sequence[int], kind: str, slide_id: str, path: Path) -> tuple[int, int]:
+    """M and D of features (M, D), of older ones (1, M, D), or of none, (0,) or (0, D).
+
+    Raises
+    ------
+    InputError
+        When they have another shape, or are no numbers; one vector is told apart.
+    """
+    if kind not in "fiu":
+        raise InputError(f"The features of slide {slide_id} are no numbers.", remedy="Extract them again.", path=path)
+    if len(shape) == 3 and shape[0] == 1:
+        shape = shape[1:]
+    if len(shape) == 1 and not shape[0]:
+        return 0, 0
+    if len(shape) == 1:
+        raise InputError(
+            f"It holds one vector of {shape[0]} numbers: of a single tile, or of a slide as a whole.",
+            remedy="Give a file with one row of features a tile, (M, D).",
+            path=path,
+        )
+    if len(shape) != 2:
+        raise InputError(
+            f"The features of slide {slide_id} have shape {tuple(shape)}; one row a tile, (M, D), is needed.",
+            remedy="Pool or cut them to one vector a tile.",
+            path=path,
+        )
+    return int(shape[0]), int(shape[1])
+
+
+def corners(coords: NDArray[Any], path: Path) -> NDArray[np.int64]:
+    """Whole level-0 px, int64 (M, 2), of coordinates (M, 2), (1, M, 2) or none, (0,); floats may be whole numbers.
+
+    Raises
+    ------
+    InputError
+        When they are none, or have another shape.
+    """
+    given = points(coords, path)
+    xy = given.astype(np.int64)
+    if (xy != given).any():
+        raise InputError(
+            f"Its coordinates are not whole level-0 px; the first tile begins at x = {given[0, 0]:g},"
+            f" y = {given[0, 1]:g}.",
+            remedy="Coordinates must be the top-left corners in level-0 px.",
+            path=path,
+        )
+    return xy
+
+
+def points(coords: NDArray[Any], path: Path) -> NDArray[Any]:
+    """Finite numbers x, y, (M, 2); raises as `corners`."""
+    if coords.ndim == 3 and coords.shape[0] == 1:
+        coords = coords[0]
+    if coords.shape == (0,):
+        coords = coords.reshape(0, 2)
+    if coords.dtype.kind not in "fiu" or coords.ndim != 2 or coords.shape[1] != 2:
+        raise InputError(
+            f"Its coordinates, {coords.dtype.name} of shape {coords.shape}, are no x and y per tile.",
+            remedy="Extract the features again.",
+            path=path,
+        )
+    if not (np.abs(coords.astype(np.float64)) < 2**40).all():
+        raise InputError("Its coordinates hold NaN, infinite or absurd numbers.", remedy="Extract again.", path=path)
+    return coords
+
+
+def kept(path: Path, slide_id: str, read: Callable[[], NDArray[Any]]) -> NDArray[np.float32]:
+    """Features float32 (M, D) through the bounded cache of all bags.
+
+    Raises
+    ------
+    InputError
+        When the file is gone or damaged, or holds NaN or infinite values.
+    """
+
+    def make() -> NDArray[np.float32]:
+        with np.errstate(over="ignore"):
+            array = np.array(read(), dtype=np.float32, order="C")
+        array = array[0] if array.ndim == 3 else array
+        return finite(array, slide_id, path)
+
+    try:
+        stat = path.stat()
+        return FEATURE_CACHE.get((path, slide_id, stat.st_mtime_ns, stat.st_size), make)
+    except InputError:
+        raise
+    except FAULTS as error:
+        raise InputError(f"Its features cannot be read ({error}).", remedy="Was the file moved?", path=path) from error
+
+
+def npz_headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+    """Shape and dtype of each array of an npz file, without reading them; empty when it is none.
+
+    What is no array of npy version 1 or 2, or holds Python objects, is left out.
+    """
+    found: dict[str, tuple[tuple[int, ...], np.dtype[Any]]] = {}
+    if not path.is_file():
+        return found
+    try:
+        with zipfile.ZipFile(path) as file:
+            for member in file.infolist()[:1000]:
+                if member.filename.endswith(".npy"):
+                    with file.open(member) as stream:
+                        version = np.lib.format.read_magic(stream)
+                        older = version == (1, 0)
+                        header = np.lib.format.read_array_header_1_0 if older else np.lib.format.read_array_header_2_0
+                        shape, _, dtype = header(stream)
+                    if not dtype.hasobject:
+                        found[member.filename.removesuffix(".npy")] = shape, dtype
+    except (zipfile.BadZipFile, NotImplementedError, RecursionError, SyntaxError, *FAULTS):
+        return {}
+    return found
+
+
+def npz_array(path: Path, name: str, shape: Sequence[int]) -> NDArray[Any]:
+    """An array of an npz file whose declared shape is known; nothing pickled is read.
+
+    Raises
+    ------
+    InputError
+        When it is larger than the file can hold, or damaged.
+    """
+    check_room(shape, path)
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return np.asarray(file[name])
+    except (zipfile.BadZipFile, zipfile.zlib.error, NotImplementedError, *FAULTS) as error:  # type: ignore[attr-defined]
+        raise InputError(
+            f"Its array {name} cannot be read ({error}).", remedy="Copy it again from where it came from.", path=path
+        ) from error

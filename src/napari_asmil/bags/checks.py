@@ -1,0 +1,120 @@
+"""Whether a bag's tiles lie as tiles do: their lattice, and the tissue they should be on."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_asmil.errors import InputError
+from napari_asmil.slides import open_slide
+from napari_asmil.slides.tissue import Mask, tissue_mask
+from napari_asmil.words import counted
+
+if TYPE_CHECKING:
+    from napari_asmil.bags.bag import Bag
+    from napari_asmil.geometry import TileGrid
+
+LATTICES = 100
+"""More of them are none."""
+OVERVIEW_PIXELS = 2**24
+"""A slide whose smallest stored level is larger than this is not looked at for tissue."""
+ENOUGH_TISSUE = 0.5
+"""A bag with a smaller share of its tiles on tissue is doubted."""
+
+
+def checks(bag: Bag) -> list[str]:
+    """Lines for `Bag.describe`: how the tiles lie to each other and on the slide."""
+    lines = []
+    if bag.tiles is not None:
+        lines += lattice(bag.tiles)
+    if bag.n_twice:
+        lines.append(f"{counted(bag.n_twice, 'tile lies', 'tiles lie')} exactly on another one")
+    if bag.tiles is not None and bag.slide_size is not None:
+        width, height = bag.slide_size
+        lines.append(f"all tiles lie on the slide of {width} x {height} px")
+    if bag.tiles is not None and bag.slide_path is not None:
+        lines += tissue(bag.tiles, bag.slide_path)
+    return lines
+
+
+def steps(xy: NDArray[np.int64]) -> tuple[int | None, int | None]:
+    """Most common distance in level-0 px from a tile to the next one in its row (x) and in its column (y)."""
+    return _step(xy, 0), _step(xy, 1)
+
+
+def _step(xy: NDArray[np.int64], axis: int) -> int | None:
+    ordered = xy[np.lexsort((xy[:, axis], xy[:, 1 - axis]))]
+    apart = np.diff(ordered, axis=0)
+    apart = apart[(apart[:, 1 - axis] == 0) & (apart[:, axis] > 0), axis]
+    if not len(apart):
+        return None
+    values, counts = np.unique(apart, return_counts=True)
+    return int(values[counts.argmax()])
+
+
+def lattice(tiles: TileGrid) -> list[str]:
+    """Whether tiles touch, overlap or leave gaps, and on how many lattices they lie.
+
+    Corners are whole px where an edge is none, so that a px of difference is none either.
+    """
+    across, down = steps(tiles.xy)
+    known = [step for step in (across, down) if step is not None]
+    if not known:
+        return []
+    step, edge = min(known), tiles.size
+    slack = 0.0 if edge == int(edge) else 1.0
+    if step > edge + slack:
+        line = f"gaps of {step - edge:.4g} px lie between tiles: is the tile edge {edge:g} right?"
+    elif step < edge - slack:
+        line = f"tiles overlap by {edge - step:.4g} px"
+    else:
+        line = "tiles lie edge to edge"
+    pieces = _lattices(tiles.xy, across or step, down or step) if not slack else 1
+    if pieces > 1:
+        many = (
+            "no common lattice"
+            if pieces > LATTICES
+            else f"{pieces} lattices, as where each piece of tissue has its own"
+        )
+        line += f", on {many}"
+    return [line]
+
+
+def _lattices(xy: NDArray[np.int64], across: int, down: int) -> int:
+    return len(np.unique(xy % (across, down), axis=0))
+
+
+def tissue(tiles: TileGrid, slide_path: Path) -> list[str]:
+    """How many tile centres lie on tissue; nothing where the slide has no small level or cannot be read."""
+    try:
+        stat = slide_path.stat()
+        found = _mask(slide_path, stat.st_mtime_ns, stat.st_size)
+    except (InputError, OSError):
+        return []
+    if found is None:
+        return []
+    inside, (dy, dx) = found
+    y, x = (tiles.centres + 0.5).T
+    row = np.clip((y / dy).astype(int), 0, inside.shape[0] - 1)
+    column = np.clip((x / dx).astype(int), 0, inside.shape[1] - 1)
+    share = float(inside[row, column].mean())
+    line = f"{share:.0%} of the tiles have their centre on tissue"
+    if share < ENOUGH_TISSUE:
+        line += ": are these features of this slide, and its coordinates level-0 px?"
+    return [line]
+
+
+@lru_cache(maxsize=8)
+def _mask(path: Path, changed: int, size: int) -> Mask | None:
+    """The tissue on the slide's last level, which is quick; `tissue_mask` looks at a finer one for tiling."""
+    with open_slide(path) as slide:
+        rows, columns, _ = slide.levels[slide.stored - 1].shape
+        if rows * columns > OVERVIEW_PIXELS:
+            return None
+        last: Any = SimpleNamespace(levels=slide.levels[-1:], downsamples=slide.downsamples[-1:], mpp=None, path=path)
+        return tissue_mask(cast(Any, last))

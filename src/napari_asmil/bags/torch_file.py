@@ -1,0 +1,134 @@
+"""Files of torch.save: loaded only where nothing in them could run, and mapped rather than read."""
+
+from __future__ import annotations
+
+import pickle
+import warnings
+import zipfile
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_asmil.bags.arrays import check_room, kept, rows_and_columns
+from napari_asmil.errors import InputError
+from napari_asmil.words import counted
+
+if TYPE_CHECKING:
+    import torch
+
+LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
+"""How files of torch before 1.6 begin."""
+ALONE = "Save the tensor of features alone, with torch.save(features, path)."
+
+
+def is_torch(path: Path) -> bool:
+    """Whether the file is one of torch.save, or a pickle that is named like one."""
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        begins = file.read(len(LEGACY))
+    if begins == LEGACY:
+        return True
+    if begins[:2] == b"PK":
+        return _pickled(path) is not None
+    return begins[:1] == b"\x80" and path.suffix in (".pt", ".pth")
+
+
+def _pickled(path: Path) -> str | None:
+    """The name of the pickle in a zip file of torch."""
+    try:
+        with zipfile.ZipFile(path) as file:
+            names = file.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
+        return None
+    return next((name for name in names if name.endswith("/data.pkl") and name.count("/") == 1), None)
+
+
+def tensor_shape(path: Path, slide_id: str) -> tuple[int, int]:
+    """M and D of the one tensor of features that the file holds; its numbers are not read.
+
+    Raises
+    ------
+    InputError
+        When the file could run code, holds something else, or a tensor of another shape.
+    """
+    return _checked(_loaded(path), slide_id, path)
+
+
+def loader(path: Path, slide_id: str) -> partial[NDArray[np.float32]]:
+    """What `Bag.load` is for a tensor of features."""
+    return partial(load_features, path, slide_id)
+
+
+def load_features(path: Path, slide_id: str) -> NDArray[np.float32]:
+    """The features, float32 (M, D), in memory of their own: of what else the file holds nothing is kept."""
+
+    def read() -> NDArray[Any]:
+        tensor = _loaded(path)
+        _checked(tensor, slide_id, path)
+        return np.array(tensor.detach().float().numpy(), copy=True)
+
+    return kept(path, slide_id, read)
+
+
+def _checked(tensor: torch.Tensor, slide_id: str, path: Path) -> tuple[int, int]:
+    kind = "f" if tensor.dtype.is_floating_point else "c" if tensor.dtype.is_complex else "i"
+    shape = rows_and_columns(tensor.shape, kind, slide_id, path)
+    check_room(tuple(tensor.shape), path)
+    return shape
+
+
+def _loaded(path: Path) -> torch.Tensor:
+    import torch
+
+    mapped = zipfile.is_zipfile(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        raise _refusal(error, path) from None
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # noqa: BLE001 (a stranger's file may make the unpickler raise anything)
+        raise InputError(
+            f"It cannot be read as a file of torch.save ({_first_line(error)}).",
+            remedy="It is probably cut off; copy it again from where it came from.",
+            path=path,
+        ) from None
+    if isinstance(found, torch.Tensor):
+        if found.layout != torch.strided or found.device.type != "cpu" or found.is_quantized:
+            raise InputError("It holds no plain tensor of numbers.", remedy=ALONE, path=path)
+        return found
+    raise InputError(f"It holds {_what(found)}, not the features of one slide.", remedy=ALONE, path=path)
+
+
+def _refusal(error: pickle.UnpicklingError, path: Path) -> InputError:
+    said = str(error)
+    if "GLOBAL" in said or "Unsupported" in said or "not an allowed" in said or "allowlist" in said:
+        return InputError(
+            "It holds Python objects besides tensors, which could run code when loaded, so it is not loaded.",
+            remedy=ALONE,
+            path=path,
+        )
+    return InputError(
+        f"It cannot be read as a file of torch.save ({_first_line(error)}).",
+        remedy="It is probably damaged; copy it again from where it came from.",
+        path=path,
+    )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__
+
+
+def _what(found: Any) -> str:
+    if isinstance(found, dict):
+        first = next(iter(found), None)
+        named = f", the first of them named {str(first)[:60]!r}" if isinstance(first, str) else ""
+        return f"{counted(len(found), 'thing')} by name{named}, as a model's checkpoint does"
+    return f"a {type(found).__name__}"

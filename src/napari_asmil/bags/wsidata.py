@@ -1,0 +1,172 @@
+"""wsidata's (lazyslide's) layout: a folder ``<slide>.zarr`` of SpatialData.
+
+``tables/<model>_<tiles>`` is an AnnData table: ``X`` (M, D) features, ``obs/tile_id``. Attributes of the folder:
+``tile_spec`` with, for each set of tiles, ``width`` and ``base_downsample`` (level-0 px of a px), and
+``slide_properties`` with ``mpp`` and ``shape`` (height, width). The tiles lie in ``shapes/<tiles>/shapes.parquet``,
+columns ``tile_id``, ``x``, ``y``, top-left in level-0 px: read where pyarrow is installed (wsidata: io/_elems.py
+add_tiles, add_features).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_asmil.bags.arrays import FAULTS, corners, kept, rows_and_columns
+from napari_asmil.bags.bag import Bag
+from napari_asmil.bags.edges import Edge, placed
+from napari_asmil.bags.given import Given
+from napari_asmil.bags.zarr_folder import attributes, is_group, metadata, open_array, read_array
+from napari_asmil.errors import InputError
+from napari_asmil.words import listed
+
+SPEC, PROPERTIES = "tile_spec", "slide_properties"
+
+
+def sniff(path: Path) -> bool:
+    """Whether it is a zarr folder with tables and what wsidata says of slide or tiles."""
+    if not is_group(path) or not (path / "tables").is_dir():
+        return False
+    try:
+        return bool({SPEC, PROPERTIES} & set(attributes(path, path)))
+    except InputError:
+        return False
+
+
+def read(path: Path, given: Given) -> Bag:
+    """Read the one table of features; they stay in the folder until they are asked for.
+
+    Raises
+    ------
+    InputError
+        When there is none or more than one, it is no plain array, or rows do not match.
+    """
+    slide_id, attrs = path.stem, attributes(path, path)
+    table = _table(path, attrs)
+    x = open_array(table / "X", path)
+    n_tiles, n_features = rows_and_columns(x.shape, x.dtype.kind, slide_id, path)
+    key = _tiles_of(table, attrs)
+    properties = _dict(attrs.get(PROPERTIES))
+    slide_mpp, size = _number(properties.get("mpp")), _size(properties.get("shape"))
+    spec = _dict(_dict(attrs.get(SPEC)).get(key))
+    tiles, notes = None, []
+    xy, why = _corners(path, table, key, n_tiles)
+    if xy is None:
+        notes.append(f"tiles are not placed: {why}")
+    else:
+        missing = f"tile_spec of {key} has no width"
+        tiles, notes = placed(xy, _edge(spec, key), given, missing=missing, path=path)
+    if given.mpp is None and slide_mpp is not None:
+        notes.append("mpp from slide_properties of the folder")
+    px = _number(spec.get("width"))
+    return Bag(
+        slide_id=slide_id,
+        n_tiles=n_tiles,
+        n_features=n_features,
+        load=partial(load_features, path, slide_id, table.name),
+        tiles=tiles,
+        source=path,
+        encoder=table.name.removesuffix(f"_{key}"),
+        mpp=given.mpp or slide_mpp,
+        tile_px=int(px) if px else None,
+        slide_size=size,
+        derivation=notes,
+        reread=partial(read, path),
+    )
+
+
+def load_features(path: Path, slide_id: str, table: str) -> NDArray[np.float32]:
+    """The features, float32 (M, D); raises as `arrays.kept`."""
+    return kept(path, slide_id, lambda: read_array(path / "tables" / table / "X", path))
+
+
+def _table(path: Path, attrs: dict[str, Any]) -> Path:
+    """The one table of tiles' features."""
+    keys = _dict(attrs.get(SPEC))
+    tables = sorted(folder for folder in (path / "tables").iterdir() if not folder.is_symlink() and is_group(folder))
+    found = [table for table in tables if any(table.name.endswith(f"_{key}") for key in keys)] or tables
+    if len(found) == 1:
+        if "shape" not in metadata(found[0] / "X", path):
+            raise InputError(f"Its table {found[0].name} holds no plain array X of features.", path=path)
+        return found[0]
+    if not found:
+        raise InputError("It holds no table of features.", remedy="Extract features with lazyslide first.", path=path)
+    raise InputError(
+        f"It holds {len(found)} tables of features, and which is meant is not known: {listed(t.name for t in found)}.",
+        remedy="Keep one, or export the one that is meant to a file of its own (npz with features and coords).",
+        path=path,
+    )
+
+
+def _tiles_of(table: Path, attrs: dict[str, Any]) -> str:
+    """The name of the set of tiles that the table's rows are."""
+    keys = [key for key in _dict(attrs.get(SPEC)) if table.name.endswith(f"_{key}")]
+    return max(keys, key=len, default="tiles")
+
+
+def _corners(path: Path, table: Path, key: str, n_tiles: int) -> tuple[NDArray[np.int64] | None, str]:
+    """Corners in the order of the table's rows, or why there are none."""
+    file = path / "shapes" / key / "shapes.parquet"
+    if "/" in key or "\\" in key or key in ("", ".", "..") or not file.is_file():
+        return None, f"there is no shapes/{key[:60]}/shapes.parquet"
+    if not file.resolve().is_relative_to(path.resolve()):
+        return None, f"shapes/{key}/shapes.parquet is a link, and links are not followed"
+    try:
+        from pyarrow import parquet
+    except ImportError:
+        return None, (
+            "the places of tiles are a parquet file, for which pyarrow is needed: pip install pyarrow,"
+            " or export features and coords to npz"
+        )
+    try:
+        shapes = parquet.ParquetFile(file)
+        if shapes.metadata.num_rows != n_tiles:
+            return None, f"shapes/{key} has {shapes.metadata.num_rows} rows for {n_tiles} rows of features"
+        columns = shapes.read(columns=["tile_id", "x", "y"])
+        ids, x, y = (columns.column(name).to_numpy() for name in ("tile_id", "x", "y"))
+    except FAULTS as error:
+        return None, f"shapes/{key}/shapes.parquet cannot be read ({error})"
+    return _ordered(corners(np.stack([x, y], axis=1), path), ids, path, table)
+
+
+def _ordered(xy: NDArray[np.int64], ids: NDArray[Any], path: Path, table: Path) -> tuple[NDArray[np.int64] | None, str]:
+    """Corners of the tiles with the ids that the table's rows have."""
+    if not (table / "obs" / "tile_id").is_dir():
+        return xy, ""
+    rows = read_array(table / "obs" / "tile_id", path)
+    order = np.argsort(ids, kind="stable")
+    at = np.searchsorted(ids, rows, sorter=order) if rows.dtype.kind in "iu" and ids.dtype.kind in "iu" else None
+    if at is None or (at >= len(ids)).any() or (ids[order[at]] != rows).any() or len(np.unique(ids)) != len(ids):
+        return None, "the ids of tiles in the table are not those of shapes"
+    return xy[order[at]], ""
+
+
+def _edge(spec: dict[str, Any], key: str) -> Edge | None:
+    width, height = _number(spec.get("width")), _number(spec.get("height"))
+    down = _number(spec.get("base_downsample", spec.get("downsample")))
+    if width is None or down is None:
+        return None
+    doubts = () if height in (None, width) else (f"tiles are {width:g} x {height:g} px, and are drawn as squares",)
+    size = width * down
+    return Edge(size, f"{width:g} px x {down:g} = {size:g} level-0 px, from tile_spec of {key}", doubts)
+
+
+def _dict(found: Any) -> dict[str, Any]:
+    return found if isinstance(found, dict) else {}
+
+
+def _number(found: Any) -> float | None:
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 < found < 2**40:
+        return None
+    return found
+
+
+def _size(shape: Any) -> tuple[int, int] | None:
+    """Width and height of a (height, width)."""
+    if not isinstance(shape, list) or len(shape) != 2 or not all(_number(length) for length in shape):
+        return None
+    return int(shape[1]), int(shape[0])
