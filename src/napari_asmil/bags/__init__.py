@@ -2,8 +2,9 @@
 
 A layout is a module with ``sniff(path) -> bool`` (by content) and ``read(path, given) -> Bag``; adding one is one
 such module and its name in `LAYOUTS`. A collection holds many slides in one file or folder: ``sniff(path) -> bool``
-and ``read(path, given_of) -> list[Bag]``, and its name in `COLLECTIONS`. What a file does not say of its geometry
-is in `Given`; where it is unknown still, the bag has no tiles and its `derivation` says what is missing.
+and ``read(path, given_of) -> Cohort``, with the labels and splits it has, and its name in `COLLECTIONS`. What a file
+does not say of its geometry is in `Given`; where it is unknown still, the bag has no tiles and its `derivation` says
+what is missing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from napari_asmil.bags import trident
+from napari_asmil.bags import (
+    clam,
+    clam_pt,
+    folder,
+    mil_sets,
+    npz,
+    one_file,
+    slideflow,
+    stamp,
+    table,
+    torchmil,
+    trident,
+    wsidata,
+)
 from napari_asmil.bags.bag import Bag, in_memory_bag
 from napari_asmil.bags.cohort import Cohort
 from napari_asmil.bags.given import Given
@@ -22,17 +36,20 @@ from napari_asmil.errors import InputError
 
 __all__ = ["Bag", "Cohort", "Given", "in_memory_bag", "read_bag", "read_bags", "read_cohort", "write_bag"]
 
-LAYOUTS: tuple[Any, ...] = (trident,)
-"""Files of one slide, in the order in which they are asked."""
-COLLECTIONS: tuple[Any, ...] = ()
+LAYOUTS: tuple[Any, ...] = (trident, stamp, clam, slideflow, clam_pt, npz, table, wsidata)
+"""Files, and folders, of one slide, in the order in which they are asked."""
+COLLECTIONS: tuple[Any, ...] = (mil_sets, one_file, torchmil, folder)
 """Files and folders of many slides, in the order in which they are asked."""
 
 
 def sniff(path: Path) -> bool:
     """Whether it is a feature file or a collection of them."""
-    if any(collection.sniff(path) for collection in COLLECTIONS):
-        return True
-    return path.is_file() and any(layout.sniff(path) for layout in LAYOUTS)
+    return holds_many(path) or any(layout.sniff(path) for layout in LAYOUTS)
+
+
+def holds_many(path: Path) -> bool:
+    """Whether it is a file or folder of the features of many slides."""
+    return any(collection.sniff(path) for collection in COLLECTIONS)
 
 
 def read_bag(
@@ -69,18 +86,31 @@ def read_bag(
     if not path.exists():
         raise InputError("There is no such feature file.", remedy="Check the path.", path=path)
     for layout in LAYOUTS:
-        if path.is_file() and layout.sniff(path):
+        if layout.sniff(path):
             bag: Bag = layout.read(path, given)
             return bag if given.slide is None else bag.on_slide(given.slide)
+    if any(collection.sniff(path) for collection in COLLECTIONS):
+        raise InputError("It holds the features of many slides.", remedy="Give those of one slide.", path=path)
     raise InputError(
-        "This is no feature file that can be read (HDF5 with features and coords as TRIDENT writes them).",
-        remedy="Extract the features with napari-asmil extract or TRIDENT.",
+        "This is no feature file that can be read: of TRIDENT, CLAM, STAMP, slideflow or wsidata (lazyslide), a tensor"
+        " of torch.save, npz with features and coords, or csv with numbered columns.",
+        remedy="Extract the features with napari-asmil extract or one of these, or export them to npz.",
         path=path,
     )
 
 
-def read_bags(path: str | Path, given_of: Callable[[str], Given] = lambda slide_id: Given()) -> list[Bag]:
-    """Read all bags of a file or folder, in the order of their slide ids.
+def read_file(path: Path, given_of: Callable[[str], Given]) -> Bag:
+    """Read the feature file of one slide, named after it; raises as `read_bag`."""
+    for layout in LAYOUTS:
+        if layout.sniff(path):
+            given = given_of(path.stem)
+            bag: Bag = layout.read(path, given)
+            return bag if given.slide is None else bag.on_slide(given.slide)
+    return read_bag(path)
+
+
+def read_collection(path: str | Path, given_of: Callable[[str], Given] = lambda slide_id: Given()) -> Cohort:
+    """Read all bags of a file or folder, in the order of their slide ids, with the labels and splits it has.
 
     Parameters
     ----------
@@ -96,16 +126,18 @@ def read_bags(path: str | Path, given_of: Callable[[str], Given] = lambda slide_
     """
     path = Path(path)
     for collection in COLLECTIONS:
-        if path.exists() and collection.sniff(path):
-            bags: list[Bag] = collection.read(path, given_of)
-            return bags
-    if path.is_file():
-        return [read_bag(path)]
-    files = sorted(file for file in path.glob("*.h5") if not file.name.startswith("."))
-    if not files:
-        raise InputError(
-            "There is no feature file (*.h5) in it." if path.is_dir() else "There is no such folder of features.",
-            remedy="Extract features first, or give the folder that holds them.",
-            path=path,
-        )
-    return [read_bag(file) for file in files]
+        if collection.sniff(path):
+            cohort: Cohort = collection.read(path, given_of)
+            return cohort
+    if path.is_file() or any(layout.sniff(path) for layout in LAYOUTS if path.is_dir()):
+        return Cohort((read_file(path, given_of),))
+    raise InputError(
+        "There is no feature file in it." if path.is_dir() else "There is no such folder of features.",
+        remedy="Extract features first, or give the folder that holds them.",
+        path=path,
+    )
+
+
+def read_bags(path: str | Path, given_of: Callable[[str], Given] = lambda slide_id: Given()) -> list[Bag]:
+    """The bags of `read_collection` alone; raises as it does."""
+    return list(read_collection(path, given_of).bags)

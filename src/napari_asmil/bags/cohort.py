@@ -32,7 +32,9 @@ class Cohort:
     patients : mapping of slide id to str, or None
         Whose slide it is.
     source : Path or None
-        The label table, named where something is wrong with it.
+        The label table, or what brought its labels, named where something is wrong with it.
+    notes : tuple of str
+        What was left out, or taken from where, in words.
     """
 
     bags: tuple[Bag, ...]
@@ -41,6 +43,7 @@ class Cohort:
     splits: Mapping[str, Split] = field(default_factory=dict)
     patients: Mapping[str, str] | None = None
     source: Path | None = None
+    notes: tuple[str, ...] = ()
 
     def select(self, split: Split) -> tuple[Bag, ...]:
         """The bags of a split, in order; without splits every bag is for training."""
@@ -120,7 +123,7 @@ class Cohort:
         tiles = sorted(bag.n_tiles for bag in self.bags)
         each = f"{tiles[0]} to {counted(tiles[-1], 'tile')}" if tiles[0] != tiles[-1] else counted(tiles[0], "tile")
         lines = [f"{counted(len(tiles), 'bag')} of {each} x {self.bags[0].n_features} features"]
-        return [*lines, *([self.classes()] if self.labels else []), *self.warnings()]
+        return [*lines, *([self.classes()] if self.labels else []), *self.notes, *self.warnings()]
 
     def classes(self) -> str:
         """How many slides of which class there are, in training and held out, as one line."""

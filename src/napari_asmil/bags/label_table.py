@@ -1,50 +1,24 @@
-"""The label table, and a cohort read from it and a folder of feature files."""
+"""Cohorts: bags, joined with the label table and the splits of whichever project made them."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import cast, get_args
 
 from napari_asmil.bags.bag import Bag
+from napari_asmil.bags.challenge import recognised
 from napari_asmil.bags.cohort import Cohort, Split, refuse
+from napari_asmil.bags.joining import joined
+from napari_asmil.bags.naming import PATIENT_COLUMNS, found, slide_column, slide_column_or_refuse
+from napari_asmil.bags.slide_files import SlideFiles, beside, paths_in
+from napari_asmil.bags.splits import has_split_columns, read_splits, split_column, splits_in, splits_of
+from napari_asmil.bags.tables import Table, read_table
 from napari_asmil.errors import InputError
+from napari_asmil.words import listed
 
-ID_COLUMNS = ("slide_id", "slide", "image")
-PATIENT_COLUMNS = ("patient", "patient_id", "case_id")
 UNKNOWN = frozenset({"na", "n/a", "nan", "none", "null", "?"})
 """Labels (in lower case) that say that there is none."""
-
-
-def read_table(path: str | Path) -> list[dict[str, str]]:
-    """Rows of a csv file with a header; columns are picked by name, the delimiter is found.
-
-    Raises
-    ------
-    InputError
-        When there is no such file or no row in it.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise InputError("There is no such table.", remedy="Give a csv file.", path=path)
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"The table cannot be read ({getattr(error, 'strerror', None) or error}).",
-            remedy="Give a csv file.",
-            path=path,
-        ) from error
-    delimiter = max(",;\t", key=lines[0].count) if lines else ","
-    rows = [
-        {str(key).strip(): (value or "").strip() for key, value in row.items() if key}
-        for row in csv.DictReader(lines, delimiter=delimiter)
-    ]
-    if not rows:
-        raise InputError("The table has no rows.", remedy="Give a csv file with a header and a row a slide.", path=path)
-    return rows
 
 
 def read_cohort(
@@ -54,23 +28,33 @@ def read_cohort(
     label: str = "label",
     splits: str | Path | Mapping[str, Split] | None = None,
     subset: bool = False,
+    slide_table: str | Path | None = None,
+    slides: str | Path | None = None,
+    mpp: float | None = None,
+    tile_size: float | None = None,
 ) -> Cohort:
-    """Read a folder of feature files and a label table.
+    """Read bags and what is known of their slides.
 
     Parameters
     ----------
     features : path-like
-        Folder of HDF5 feature files named after their slides.
+        A folder of feature files named after their slides, or another collection of bags (docs/formats.md). One
+        that brings labels or splits of its own is used as it is where no table is given that says otherwise.
     labels : path-like, optional
-        csv with the columns ``slide_id`` (or ``slide``, ``image``) and `label`; ``split``, ``patient`` (or
-        ``patient_id``, ``case_id``), ``slide_path`` and ``contours_path`` (relative to the table) are used
-        where they are. Without it the cohort has no labels.
+        csv with a row a slide: a column of slide ids and `label`; columns of splits, patients, slide files and
+        ``contours_path`` (relative to the table) are used where they are.
     label : str
         Name of the label column; its values may be words or numbers. Classes are in sorted order.
     splits : path-like or mapping, optional
-        csv with the columns ``slide_id`` and ``split``, or slide id to split; instead of the labels' ``split``.
+        A table of splits in any layout of `napari_asmil.bags.splits`, or slide id to split; instead of the labels'.
     subset : bool
-        Take the slides of the label table alone and leave the other bags out, instead of refusing them.
+        Take the slides of the tables alone and leave the other bags out, instead of refusing them.
+    slide_table : path-like, optional
+        csv that says which slides are whose, where `labels` has a row a patient.
+    slides : path-like, optional
+        Folder of slide files, found by the slides' names.
+    mpp, tile_size : float, optional
+        Micrometres per level-0 px and edge of a tile in level-0 px of every slide, as for `read_bag`.
 
     Returns
     -------
@@ -82,71 +66,130 @@ def read_cohort(
     InputError
         When a file cannot be read, a column is missing, or slides have no bag or bags no row.
     """
-    from napari_asmil.bags import read_bags
+    from napari_asmil.bags import read_collection
 
-    bags = {bag.slide_id: bag for bag in read_bags(features)}
-    rows: dict[str, dict[str, str]] = {}
-    if labels is not None:
-        rows = _by_slide(read_table(labels), bags, Path(labels), subset)
-        bags = {slide: _placed(bags[slide], row, Path(labels).parent) for slide, row in rows.items()}
-    given, class_names = _classes(rows, label, labels)
-    if splits is None or isinstance(splits, Mapping):
-        split_of = {slide: row.get("split", "") for slide, row in rows.items()} if splits is None else dict(splits)
-    else:
-        split_of = {
-            s: row.get("split", "") for s, row in _by_slide(read_table(splits), bags, Path(splits), False).items()
-        }
-    patients = {s: next((row[c] for c in PATIENT_COLUMNS if row.get(c)), "") for s, row in rows.items()}
+    table = None if labels is None else read_labels(labels, slide_table)
+    column = None if table is None else slide_column(table)
+    paths, notes = ({}, []) if table is None else paths_in(table, column)
+    given_of = SlideFiles(slides, paths, mpp=mpp, tile_size=tile_size)
+    cohort = read_collection(features, given_of)
+    notes = [*cohort.notes, *(table.notes if table else ()), *notes, *given_of.notes()]
+    if table is not None:
+        cohort = _labelled(cohort, table, label, subset)
+    if isinstance(splits, Mapping):
+        cohort = cohort.with_splits(splits)
+    elif splits is not None:
+        cohort = _split(cohort, Path(splits), subset)
+    return replace(cohort, notes=tuple(notes) + tuple(note for note in cohort.notes if note not in notes))
+
+
+def read_labels(path: str | Path, slide_table: str | Path | None = None) -> Table:
+    """Read a label table; with a slide table, a row a slide from the row of its patient.
+
+    Raises
+    ------
+    InputError
+        When one cannot be read, or they do not fit.
+    """
+    table = recognised(read_table(path))
+    return table if slide_table is None else joined(table, read_table(slide_table))
+
+
+def _labelled(cohort: Cohort, table: Table, label: str, subset: bool) -> Cohort:
+    """The cohort with the classes, splits and patients of a table, in place of its own."""
+    bags = {bag.slide_id: bag for bag in cohort.bags}
+    slide = slide_column_or_refuse(table, bags) if _label_column(table, label) else ""
+    rows = _by_slide(table, slide, bags, subset)
+    given, class_names = _classes(rows, _label_column(table, label), table.path)
+    splits = splits_in(table, rows)
+    notes = []
+    column = split_column(table)
+    if splits and column != "split":
+        notes.append(f"splits: column {column} of the label table")
+    if not splits and cohort.splits:
+        splits = {slide: cohort.splits[slide] for slide in rows if slide in cohort.splits}
+        notes.append("splits: those of the bags; the label table has none")
+    patient = patient_column(table, slide)
+    patients = {slide: row[patient] for slide, row in rows.items()} if patient else {}
+    if patients and not all(patients.values()):
+        empty = [slide for slide, value in patients.items() if not value]
+        notes.append(f"patients are not known: column {patient} is empty for slide {listed(empty)}")
     return Cohort(
-        bags=tuple(bags.values()),
+        bags=tuple(_placed(bags[slide], row, table) for slide, row in rows.items()),
         labels=given,
         class_names=class_names,
-        splits=_splits(split_of),
+        splits=splits,
         patients=patients if patients and all(patients.values()) else None,
-        source=None if labels is None else Path(labels),
+        source=table.path,
+        notes=tuple(notes),
     )
 
 
-def _by_slide(
-    rows: list[dict[str, str]], bags: Mapping[str, Bag], path: Path, subset: bool
-) -> dict[str, dict[str, str]]:
+def _split(cohort: Cohort, path: Path, subset: bool) -> Cohort:
+    """The cohort with the splits of a table."""
+    given = read_splits(path)
+    bags = {bag.slide_id: bag for bag in cohort.bags}
+    named = {name: found(name, bags) for name in given.of}
+    _refuse_without_bag([name for name, slide in named.items() if slide is None], path)
+    splits: dict[str, Split] = {}
+    for name, slide in named.items():
+        if slide is not None and splits.setdefault(slide, given.of[name]) != given.of[name]:
+            raise InputError(f"Slide {slide} is in {splits[slide]} and in {given.of[name]}.", path=path)
+    _refuse_without_row([slide for slide in bags if slide not in splits], path, subset, "split")
+    cohort = replace(cohort, bags=tuple(bag for bag in cohort.bags if bag.slide_id in splits))
+    return replace(cohort.with_splits(splits), notes=(*cohort.notes, f"splits: {given.kind}, of {path.name}"))
+
+
+def _by_slide(table: Table, column: str, bags: Mapping[str, Bag], subset: bool) -> dict[str, Mapping[str, str]]:
     """Rows by slide id, in the order of the bags; every row has a bag and, unless `subset`, every bag a row."""
-    column = next((name for name in ID_COLUMNS if name in rows[0]), None)
-    if column is None:
-        raise InputError(
-            f"The table has no column of slide ids; its columns are {', '.join(rows[0])}.",
-            remedy="Name it slide_id.",
-            path=path,
-        )
-    found: dict[str, dict[str, str]] = {}
-    for row in rows:
-        slide = row[column] if row[column] in bags else Path(row[column]).stem
-        slide = slide if slide in bags else row[column]
-        if found.setdefault(slide, row) != row:
-            raise InputError(f"Slide {slide} has two rows that differ.", remedy="Keep one.", path=path)
-    refuse([s for s in found if s not in bags], "no bag for slide", "Extract its features or remove its row.", path)
+    rows: dict[str, Mapping[str, str]] = {}
+    for row in table.rows:
+        slide = found(row[column], bags) or row[column]
+        if rows.setdefault(slide, row) != row:
+            raise InputError(f"Slide {slide} has two rows that differ.", remedy="Keep one.", path=table.path)
+    _refuse_without_bag([slide for slide in rows if slide not in bags], table.path)
+    _refuse_without_row([slide for slide in bags if slide not in rows], table.path, subset, "row")
+    return {slide: rows[slide] for slide in bags if slide in rows}
+
+
+def _refuse_without_bag(slides: Iterable[str], path: Path) -> None:
+    refuse(slides, "no bag for slide", "Extract its features or remove its row.", path)
+
+
+def _refuse_without_row(slides: Iterable[str], path: Path, subset: bool, what: str) -> None:
     if not subset:
         refuse(
-            [s for s in bags if s not in found],
-            "no row for slide",
+            slides,
+            f"no {what} for slide",
             "Add it, or train on the slides of the table alone (--subset).",
             path,
         )
-    return {slide: found[slide] for slide in bags if slide in found}
 
 
-def _classes(
-    rows: Mapping[str, Mapping[str, str]], label: str, path: str | Path | None
-) -> tuple[dict[str, int], tuple[str, ...]]:
-    if not rows:
-        return {}, ()
-    columns = next(iter(rows.values()))
-    if label not in columns:
+def _label_column(table: Table, label: str) -> str:
+    column = table.column(label)
+    if column is not None:
+        return column
+    if has_split_columns(table):
         raise InputError(
-            f"The table has no column {label!r}; its columns are {', '.join(columns)}.",
-            remedy="Say which one holds the labels.",
-            path=path,
+            f"It has no labels: it is a table of splits ({splits_of(table).kind}).",
+            remedy="Give it as --splits, beside a table of labels.",
+            path=table.path,
         )
+    raise InputError(
+        f"The table has no column {label!r}; its columns are {', '.join(table.columns)}.",
+        remedy="Say which one holds the labels (--label).",
+        path=table.path,
+    )
+
+
+def patient_column(table: Table, slide: str | None) -> str | None:
+    """The first column of patients that is not that of the slides."""
+    columns = (table.column(name) for name in PATIENT_COLUMNS)
+    return next((column for column in columns if column is not None and column != slide), None)
+
+
+def _classes(rows: Mapping[str, Mapping[str, str]], label: str, path: Path) -> tuple[dict[str, int], tuple[str, ...]]:
     refuse([s for s, row in rows.items() if not row[label]], f"no value in column {label!r} for slide", "Add it.", path)
     refuse(
         [f"{s} ({row[label]})" for s, row in rows.items() if row[label].lower() in UNKNOWN],
@@ -160,28 +203,13 @@ def _classes(
     return {slide: class_names.index(row[label]) for slide, row in rows.items()}, class_names
 
 
-def _splits(given: Mapping[str, str]) -> dict[str, Split]:
-    if not any(given.values()):
-        return {}
-    refuse(
-        [f"{slide} ({value or 'empty'})" for slide, value in given.items() if value not in get_args(Split)],
-        "a split other than train, val or test for slide",
-        "Correct the column split.",
-    )
-    return {slide: cast(Split, value) for slide, value in given.items()}
-
-
-def _placed(bag: Bag, row: Mapping[str, str], folder: Path) -> Bag:
-    """The bag with the slide and contours its row names, where they are."""
+def _placed(bag: Bag, row: Mapping[str, str], table: Table) -> Bag:
+    """The bag with the contours its row names, and what is said of files that are not there."""
     notes = list(bag.derivation)
     for name in ("slide_path", "contours_path"):
-        if not row.get(name):
-            continue
-        path = folder / row[name]
-        if not path.is_file():
-            notes.append(f"{name} {path}, named in the label table, is not there")
-        elif name == "slide_path":
-            bag = bag.on_slide(path)
-        else:
+        path = beside(table.path, row.get(name, ""))
+        if row.get(name) and path is None:
+            notes.append(f"{name} {row[name]}, named in the label table, is not there")
+        elif path is not None and name == "contours_path":
             bag = replace(bag, contours_path=path)
     return replace(bag, derivation=notes)

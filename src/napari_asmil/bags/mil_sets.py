@@ -1,16 +1,32 @@
-"""Classical MIL benchmarks (MUSK, FOX, TIGER ...) as a cohort: bags without places."""
+"""Classical MIL benchmarks (MUSK, FOX, TIGER ...) in one npz file: bags without places, with labels.
+
+``features`` (instances, D), ``bag_id`` int (instances,) counting bags from 0, ``bag_label`` (bags,).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from napari_asmil.bags.arrays import npz_array, npz_headers
 from napari_asmil.bags.bag import in_memory_bag
 from napari_asmil.bags.cohort import Cohort
+from napari_asmil.bags.given import Given
 from napari_asmil.errors import InputError
 
 ARRAYS = ("features", "bag_id", "bag_label")
+
+
+def sniff(path: Path) -> bool:
+    """Whether it is an npz file with these arrays."""
+    return path.is_file() and set(ARRAYS) <= npz_headers(path).keys()
+
+
+def read(path: Path, given_of: Callable[[str], Given]) -> Cohort:
+    """As `read_mil_set`."""
+    return read_mil_set(path)
 
 
 def read_mil_set(path: str | Path) -> Cohort:
@@ -28,15 +44,14 @@ def read_mil_set(path: str | Path) -> Cohort:
         When an array is missing, of another shape, or a bag has no instance.
     """
     path = Path(path)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            features, bag_id, bag_label = (file[name] for name in ARRAYS)
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    headers = npz_headers(path)
+    if not set(ARRAYS) <= headers.keys():
         raise InputError(
-            f"It cannot be read as a MIL benchmark ({error}).",
+            f"It cannot be read as a MIL benchmark (arrays: {', '.join(headers) or 'none'}).",
             remedy=f"Give an npz file with the arrays {', '.join(ARRAYS)}.",
             path=path,
-        ) from None
+        )
+    features, bag_id, bag_label = (npz_array(path, name, headers[name][0]) for name in ARRAYS)
     if features.ndim != 2 or bag_id.shape != features.shape[:1] or bag_label.ndim != 1:
         shapes = ", ".join(
             f"{name} {array.shape}" for name, array in zip(ARRAYS, (features, bag_id, bag_label), strict=True)

@@ -24,9 +24,7 @@ METHODS = ("abmil", "abmil_aem", "abmil_softmax", "abmil_nsf", "asmil_no_anchor"
 def mil(
     data: Annotated[
         list[str],
-        typer.Argument(
-            help="npz files of classical MIL, folders of features (with --labels), or demo[:TRAINING SLIDES]."
-        ),
+        typer.Argument(help="npz files of classical MIL, other collections of bags, or demo[:TRAINING SLIDES]."),
     ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the results.")],
     method: Annotated[list[str] | None, typer.Option(help="abmil, abmil_nsf:beta=0.1, asmil ...; repeatable.")] = None,
@@ -34,7 +32,7 @@ def mil(
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
     folds: Annotated[int, typer.Option(help="Folds a seed; the demo has its own test slides.")] = 10,
     seeds: Annotated[int, typer.Option(help="How often folds are dealt and trainings started anew.")] = 1,
-    labels: Annotated[Path | None, typer.Option(help="Table of labels (csv) of a folder of features.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="Table of labels (csv), unless the bags bring some.")] = None,
     label: Annotated[str, typer.Option(help="Column of the label.")] = "label",
     device: Device = "cpu",
 ) -> None:
@@ -84,7 +82,6 @@ def cost(
 
 def _dataset(given: str, folds: int, labels: Path | None, label: str) -> Dataset:
     from napari_asmil.bags import read_cohort
-    from napari_asmil.bags.mil_sets import read_mil_set
     from napari_asmil.training.benchmark import Dataset
     from napari_asmil.training.folds import make_folds
 
@@ -94,12 +91,10 @@ def _dataset(given: str, folds: int, labels: Path | None, label: str) -> Dataset
             raise InputError(f"{given!r} is no demo cohort.", remedy="Write demo, or demo:60 for 60 training slides.")
         return Dataset(given.replace(":", "-"), partial(_demo, int(size or 200)), independent=True)
     path = Path(given)
-    if path.suffix == ".npz":
-        cohort = read_mil_set(path)
-    elif labels is None:
+    own = read_cohort(path)  # a table given beside them is of the bags that bring no labels
+    cohort = own if own.labels or labels is None else read_cohort(path, labels, label=label)
+    if not cohort.labels:
         raise InputError("A folder of features needs a table of labels.", remedy="Give --labels TABLE.csv.", path=path)
-    else:
-        cohort = read_cohort(path, labels, label=label)
     return Dataset(path.stem, partial(make_folds, cohort, folds))
 
 

@@ -10,13 +10,23 @@ import typer
 from napari_asmil.cli.jobs import STOP, Device, Out, finish, follow, say
 from napari_asmil.errors import InputError
 
+Slides = Annotated[Path | None, typer.Option(help="Folder of slide files, found by the names of the bags.")]
+TileSize = Annotated[float | None, typer.Option(help="Tile edge in level-0 px, where features do not say.")]
+SlideMpp = Annotated[float | None, typer.Option(help="Micrometres per level-0 px, where the slides err.")]
+
 
 def train(
-    features: Annotated[Path, typer.Argument(help="Folder of feature files.")],
-    labels: Annotated[Path, typer.Option(help="Table of labels (csv).")],
+    features: Annotated[Path, typer.Argument(help="Folder of feature files, or another collection of bags.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The run; with several methods or --folds, their folder.")],
+    labels: Annotated[Path | None, typer.Option(help="Table of labels (csv), unless the bags bring some.")] = None,
     label: Annotated[str, typer.Option(help="Column of the label.")] = "label",
+    slide_table: Annotated[
+        Path | None, typer.Option(help="Whose slide is whose, when --labels is of patients.")
+    ] = None,
     splits: Annotated[Path | None, typer.Option(help="Table of splits, when --labels has none.")] = None,
+    slides: Slides = None,
+    tile_size: TileSize = None,
+    slide_mpp: SlideMpp = None,
     method: Annotated[list[str] | None, typer.Option(help="abmil, abmil_nsf:beta=0.1, asmil ...; repeatable.")] = None,
     preset: Annotated[str, typer.Option(help="Settings of the training.")] = "stable",
     epochs: Annotated[int | None, typer.Option(help="Instead of the preset's.")] = None,
@@ -35,13 +45,25 @@ def train(
     from napari_asmil.training import preset as make_recipe
     from napari_asmil.training.crossval import cross_validate
 
-    cohort = read_cohort(features, labels, label=label, splits=splits, subset=subset)
+    cohort = read_cohort(
+        features,
+        labels,
+        label=label,
+        splits=splits,
+        subset=subset,
+        slide_table=slide_table,
+        slides=slides,
+        mpp=slide_mpp,
+        tile_size=tile_size,
+    )
+    if not cohort.labels:
+        raise InputError("These bags bring no labels.", remedy="Give a table of them (--labels).", path=features)
     changes: dict[str, Any] = {"seed": seed} | ({} if epochs is None else {"epochs": epochs})
     changes |= {} if watch is None else {"watch": _watched(watch, len(cohort.bags))}
     recipes = {name: make_recipe(preset, name, **changes) for name in method or ["asmil"]}
     if folds:
         job = cross_validate(cohort, recipes, out, n_folds=folds, seed=seed, floors=floors, device=device, stop=STOP)
-        say([f"{folds} folds of {cohort.counts(cohort.bags)}", *cohort.warnings()])
+        say([f"{folds} folds of {cohort.counts(cohort.bags)}", *cohort.notes, *cohort.warnings()])
         finish(follow(lambda _: job, "train"))
         typer.echo((out / "report.txt").read_text(encoding="utf-8"))
         return
@@ -60,27 +82,25 @@ def _watched(given: str, n_slides: int) -> int | tuple[str, ...]:
 
 
 def attend(
-    bags: Annotated[list[Path], typer.Argument(help="Feature files, or folders of them.")],
+    bags: Annotated[list[Path], typer.Argument(help="Feature files, or collections of them.")],
     checkpoint: Annotated[Path, typer.Option(help="A trained run (its last epoch), or one of its checkpoints.")],
     out: Out,
     slide: Annotated[Path | None, typer.Option(help="The slide's file, when one bag is given.")] = None,
+    slides: Slides = None,
+    tile_size: TileSize = None,
+    slide_mpp: SlideMpp = None,
     device: Device = "auto",
 ) -> None:
     """Write the attention of a trained model on bags to a new run."""
-    from napari_asmil.bags import read_bag
+    from napari_asmil.bags import Given, read_collection
+    from napari_asmil.bags.slide_files import SlideFiles
     from napari_asmil.training import attend as attend_to
 
-    files = [file for given in bags for file in (_features_in(given) if given.is_dir() else [given])]
-    read = [read_bag(f) for f in files]
-    if slide is not None:
-        if len(read) != 1:
-            raise InputError(f"--slide goes with one bag, not {len(read)}.")
-        read = [read[0].on_slide(slide)]
+    named = SlideFiles(slides, mpp=slide_mpp, tile_size=tile_size)
+    one = None if slide is None else Given.of(slide, mpp=slide_mpp, tile_size=tile_size)
+    cohorts = [read_collection(path, named if one is None else lambda _: one) for path in bags]
+    read = [bag for cohort in cohorts for bag in cohort.bags]
+    if slide is not None and len(read) != 1:
+        raise InputError(f"--slide goes with one bag, not {len(read)}.", remedy="Give their folder (--slides).")
+    say([*(note for cohort in cohorts for note in cohort.notes), *named.notes()])
     finish(follow(lambda stop: attend_to(read, checkpoint, out, device=device, stop=stop), "attend"))
-
-
-def _features_in(folder: Path) -> list[Path]:
-    files = sorted(file for file in folder.glob("*.h5") if not file.name.startswith("."))
-    if not files:
-        raise InputError("There is no feature file (*.h5) in it.", remedy="Extract features first.", path=folder)
-    return files
