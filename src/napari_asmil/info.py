@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
 from napari_asmil import bags, slides
 from napari_asmil.annotations import read_annotations
 from napari_asmil.annotations import sniff as is_annotation
 from napari_asmil.bags import Given
-from napari_asmil.bags.label_table import ID_COLUMNS, read_table
+from napari_asmil.bags.splits import is_json as is_splits
+from napari_asmil.bags.table_facts import describe_table
 from napari_asmil.errors import InputError
 from napari_asmil.runs import open_run
 from napari_asmil.runs.schema import KEY as SCHEMA_KEY
 from napari_asmil.words import counted, listed
-
-MOST_CLASSES = 12
-"""A column with more distinct values than this is not listed by value."""
 
 
 def kind_of(path: str | Path) -> str:
@@ -27,12 +24,12 @@ def kind_of(path: str | Path) -> str:
         return "run"
     if bags.sniff(path):
         return "features"
+    if path.is_file() and is_splits(path):
+        return "table"
     if path.is_file() and is_annotation(path):
         return "annotation"
     if slides.sniff(path):
         return "slide"
-    if path.is_dir() and any(path.glob("*.h5")):
-        return "features"
     return "table" if path.is_file() and path.suffix.lower() in (".csv", ".tsv", ".txt") else ""
 
 
@@ -76,8 +73,12 @@ def describe(
     if not path.exists():
         raise InputError("There is no such file or folder.", remedy="Check the path.", path=path)
     kind = kind_of(path)
-    if (kind == "features" and not path.is_dir()) or path.suffix in (".h5", ".hdf5"):
+    if bags.holds_many(path) and not _runs_in(path):
+        return _describe_cohort(path, slide, mpp, tile_size)
+    if kind == "features" or (path.is_file() and path.suffix in (".h5", ".hdf5")):
         return _describe_bag(path, slide, mpp, tile_size)
+    if kind == "table":
+        return describe_table(path)
     if kind == "annotation" or path.suffix in (".xml", ".json", ".geojson", ".ndpa"):
         return ["annotation file", *read_annotations(path, Given.of(slide, mpp=mpp).frame).describe()]
     if kind == "slide":
@@ -85,8 +86,6 @@ def describe(
             return opened.describe()
     if path.is_dir():
         return _describe_folder(path)
-    if kind == "table":
-        return _describe_table(path)
     raise InputError(
         "This is no slide, picture, feature file, annotation file, table (csv) or run that can be read.",
         remedy="docs/formats.md lists what is.",
@@ -103,23 +102,38 @@ def _describe_bag(path: Path, slide: str | Path | None, mpp: float | None, tile_
     return bag.describe()
 
 
+def _describe_cohort(path: Path, slides_at: str | Path | None, mpp: float | None, tile_size: float | None) -> list[str]:
+    cohort = bags.read_cohort(path, slides=slides_at, mpp=mpp, tile_size=tile_size)
+    first, *others = cohort.describe()
+    encoders = sorted({bag.encoder or "unknown" for bag in cohort.bags})
+    unplaced = [bag for bag in cohort.bags if bag.tiles is None]
+    lines = [f"{'folder' if path.is_dir() else 'file'} of {first}", f"encoder: {listed(encoders)}", *others]
+    if unplaced and unplaced[0].derivation:
+        told = f"{len(unplaced)} of {counted(len(cohort.bags), 'bag')}"
+        lines += [f"it is not known where the tiles of {told} lie; of {unplaced[0].slide_id}:", *unplaced[0].derivation]
+    return lines
+
+
+def _runs_in(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return []
+    folders = [file.parent for file in sorted(path.glob("*/zarr.json")) or sorted(path.glob("*/*/zarr.json"))]
+    return [folder for folder in folders if is_run(folder)]
+
+
 def _describe_folder(path: Path) -> list[str]:
     if is_run(path):
         return open_run(path).describe()
-    runs = [file.parent for file in sorted(path.glob("*/zarr.json")) or sorted(path.glob("*/*/zarr.json"))]
+    runs = _runs_in(path)
     if runs:
         told = [f"{run.relative_to(path).as_posix()}: {_run_line(run)}" for run in runs]
         return [f"folder of {counted(len(runs), 'run')}", *told]
-    if any(path.glob("*.h5")):
-        cohort = bags.read_cohort(path)
-        encoders = sorted({bag.encoder or "unknown" for bag in cohort.bags})
-        return [f"folder of {cohort.describe()[0]}", f"encoder: {', '.join(encoders)}", *cohort.warnings()]
     files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
     pictures = [file.name for file in files if slides.sniff(file)]
     if pictures:
         return [f"folder of {counted(len(pictures), 'slide')}: {listed(pictures)}"]
     raise InputError(
-        "This folder is no run and holds no runs, feature files (*.h5) or slides.",
+        "This folder is no run and holds no runs, feature files or slides.",
         remedy="Name the run or the file itself.",
         path=path,
     )
@@ -131,16 +145,3 @@ def _run_line(path: Path) -> str:
     except InputError as error:
         return error.sentence
     return f"{run.label}, {run.n_epochs} of {counted(run.planned_epochs + 1, 'epoch')} committed"
-
-
-def _describe_table(path: Path) -> list[str]:
-    rows = read_table(path)
-    lines = [f"table of {counted(len(rows), 'row')}; columns: {', '.join(name or '(no name)' for name in rows[0])}"]
-    named = next((column for column in ID_COLUMNS if column in rows[0]), None)
-    lines.append(f"slides: {named}" if named else f"slides: no column {', '.join(ID_COLUMNS)}, so no label table")
-    for column in rows[0]:
-        values = Counter(row.get(column, "") for row in rows)
-        if column != named and 1 < len(values) <= MOST_CLASSES:
-            told = ", ".join(f"{value or '(empty)'} ({number})" for value, number in sorted(values.items()))
-            lines.append(f"{column}: {told}")
-    return lines
