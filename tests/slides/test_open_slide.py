@@ -279,12 +279,15 @@ def test_damaged_pixels_are_reported_with_their_place(make_tiff):
 @pytest.mark.parametrize(
     ("array", "options"),
     [
-        (np.zeros((64, 64), np.uint16), {"photometric": "minisblack"}),
-        (np.zeros((5, 64, 64), np.uint8), {"photometric": "minisblack", "metadata": {"axes": "CYX"}, "ome": True}),
-        (np.zeros((64, 64), np.uint8), {"photometric": "miniswhite"}),
+        (np.zeros((64, 64), np.float32), {"photometric": "minisblack"}),
+        (np.zeros((64, 64), np.uint32), {"photometric": "minisblack"}),
+        (np.zeros((64, 64), np.int16), {"photometric": "minisblack"}),
+        (np.zeros((64, 64), bool), {"photometric": "minisblack"}),
+        (np.zeros((64, 64, 4), np.uint8), {"photometric": "separated"}),
+        (np.zeros((64, 64, 3), np.uint8), {"photometric": "cielab"}),
     ],
 )
-def test_what_is_not_8_bit_rgb_or_grey_is_refused_with_what_it_is(make_tiff, array, options):
+def test_what_is_neither_8_nor_16_bit_colour_or_grey_is_refused_with_what_it_is(make_tiff, array, options):
     with pytest.raises(InputError, match=rf"{array.dtype}.*64.*8-bit RGB or grey"):
         open_slide(make_tiff(array, **options))
 

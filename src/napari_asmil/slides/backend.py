@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,14 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Associated:
+    """A picture beside the slide (label, macro, thumbnail): rows and columns, and what reads it as uint8 (y, x, 3)."""
+
+    shape: tuple[int, int]
+    read: Callable[[], NDArray[np.uint8]]
+
+
+@dataclass(frozen=True)
 class Opened:
     """An opened slide file; no pixel has been read.
 
@@ -57,6 +65,10 @@ class Opened:
         x and y of the scanned area in level-0 px, for formats that have one.
     centre_nm : (float, float) or None
         x and y of the middle of the image from the middle of the glass, in nanometres, where the file says.
+    associated : mapping of str to Associated
+        Pictures beside the slide, by name.
+    doubt : str
+        Why OpenSlide should be asked before this is believed, in words; empty for most files.
     """
 
     levels: Sequence[Level]
@@ -66,3 +78,5 @@ class Opened:
     close: Callable[[], None]
     bounds: tuple[int, int] = (0, 0)
     centre_nm: tuple[float, float] | None = None
+    associated: Mapping[str, Associated] = field(default_factory=dict)
+    doubt: str = ""

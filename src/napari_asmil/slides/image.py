@@ -11,8 +11,12 @@ from PIL import Image, UnidentifiedImageError
 
 from napari_asmil.errors import InputError
 from napari_asmil.slides.backend import Level, Opened, Unreadable
+from napari_asmil.slides.companions import refuse_index
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
+
+ORIENTATION = 0x0112
+"""The EXIF tag."""
 
 LARGEST = 100_000_000
 """Pixels; these formats can only be decoded whole."""
@@ -36,12 +40,16 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
 
     Raises
     ------
+    Unreadable
+        When it is cut off, or the index of a slide that lies elsewhere.
     InputError
         When it is too large to be decoded whole.
     """
+    refuse_index(path)
     try:
         with _opened(path) as image:
             kind, (width, height) = image.format, image.size
+            turned = image.getexif().get(ORIENTATION, 1) if kind in ("JPEG", "WEBP") else 1
     except (OSError, ValueError) as error:
         reason = "its header is not whole" if isinstance(error, UnidentifiedImageError) else error
         raise Unreadable(
@@ -61,7 +69,10 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
             return np.array(image.convert("RGB"), dtype=np.uint8)[y0:y1, x0:x1]
 
     level = Level(shape=(height, width), block=(height, width), region=region)
-    return Opened([level], None, f"unknown: a {kind} does not say", [f"picture, {kind}, read by Pillow"], lambda: None)
+    facts = [f"picture, {kind}, read by Pillow"]
+    if turned not in (0, 1):
+        facts.append(f"the file asks to be turned (orientation {turned}); shown as stored, not turned")
+    return Opened([level], None, f"unknown: a {kind} does not say", facts, lambda: None)
 
 
 def _opened(path: Path) -> Image.Image:

@@ -1,4 +1,4 @@
-"""What tifffile cannot open, through OpenSlide: MRXS, DICOM, Ventana, Philips and others."""
+"""What tifffile cannot open, through OpenSlide: MRXS, DICOM, Ventana, Trestle, Sakura and others (openslide.org)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from napari_asmil.slides import resolution
-from napari_asmil.slides.backend import Level, Opened, Unreadable
+from napari_asmil.slides.backend import Associated, Level, Opened, Unreadable
 
 BLOCK = 512
+
+_OFFSETS = ("hamamatsu.XOffsetFromSlideCentre", "hamamatsu.YOffsetFromSlideCentre")
 
 
 def sniff(path: Path) -> bool:
     """Whether OpenSlide recognises the file."""
-    return openslide.OpenSlide.detect_format(str(path)) is not None
+    try:
+        return openslide.OpenSlide.detect_format(str(path)) is not None
+    except openslide.OpenSlideError:
+        return True
 
 
 def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and `open`)
@@ -41,22 +46,55 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
         Level((height, width), (BLOCK, BLOCK), partial(_region, slide, index))
         for index, (width, height) in enumerate(slide.level_dimensions)
     ]
-    properties = slide.properties
-    mpp = [
-        float(properties.get(name, "nan")) for name in (openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y)
-    ]
-    claim = resolution.settle(mpp[0], mpp[1], "OpenSlide (vendor's properties)")
-    if np.isnan(mpp).any():
-        claim = None, "unknown: the file does not say"
-    bounds = [
-        int(properties.get(name, 0)) for name in (openslide.PROPERTY_NAME_BOUNDS_X, openslide.PROPERTY_NAME_BOUNDS_Y)
-    ]
-    facts = [f"slide, {properties[openslide.PROPERTY_NAME_VENDOR]}, read by OpenSlide"]
-    return Opened(levels, *claim, facts, slide.close, (bounds[0], bounds[1]))
+    left, top = (_number(slide, name) for name in (openslide.PROPERTY_NAME_BOUNDS_X, openslide.PROPERTY_NAME_BOUNDS_Y))
+    offsets = [_number(slide, name) for name in _OFFSETS]
+    return Opened(
+        levels,
+        *_mpp(slide),
+        [f"slide, {slide.properties[openslide.PROPERTY_NAME_VENDOR]}, read by OpenSlide"],
+        slide.close,
+        bounds=(int(left or 0), int(top or 0)),
+        centre_nm=None if offsets[0] is None or offsets[1] is None else (offsets[0], offsets[1]),
+        associated=_associated(slide),
+    )
+
+
+def _associated(slide: openslide.OpenSlide) -> dict[str, Associated]:
+    found = {}
+    for name in slide.associated_images:
+        high, wide = (_number(slide, f"openslide.associated.{name}.{side}") for side in ("height", "width"))
+        if high and wide:
+            found[name] = Associated((int(high), int(wide)), partial(_beside, slide, name))
+    return found
+
+
+def _mpp(slide: openslide.OpenSlide) -> resolution.Claim:
+    x, y = (_number(slide, name) for name in (openslide.PROPERTY_NAME_MPP_X, openslide.PROPERTY_NAME_MPP_Y))
+    power = _number(slide, openslide.PROPERTY_NAME_OBJECTIVE_POWER)
+    return resolution.first_believed(
+        [
+            None if x is None or y is None else resolution.settle(x, y, "OpenSlide (vendor's properties)"),
+            None if power is None else resolution.from_objective(power),
+        ]
+    )
+
+
+def _number(slide: openslide.OpenSlide, name: str) -> float | None:
+    try:
+        return float(slide.properties[name])
+    except (KeyError, ValueError):
+        return None
 
 
 def _region(slide: openslide.OpenSlide, level: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[np.uint8]:
     down = slide.level_downsamples[level]
-    picture = slide.read_region((round(x0 * down), round(y0 * down)), level, (x1 - x0, y1 - y0))
+    return _on_white(slide.read_region((round(x0 * down), round(y0 * down)), level, (x1 - x0, y1 - y0)))
+
+
+def _on_white(picture: Image.Image) -> NDArray[np.uint8]:
     white = Image.new("RGBA", picture.size, "white")
     return np.array(Image.alpha_composite(white, picture).convert("RGB"), dtype=np.uint8)
+
+
+def _beside(slide: openslide.OpenSlide, name: str) -> NDArray[np.uint8]:
+    return _on_white(slide.associated_images[name])

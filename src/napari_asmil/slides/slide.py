@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from napari_asmil.cache import ArrayCache
 from napari_asmil.errors import InputError
 from napari_asmil.frame import Frame
-from napari_asmil.slides.backend import Level, Opened, Region
+from napari_asmil.slides.backend import Associated, Level, Opened, Region
 from napari_asmil.slides.lazy import TileArray, halved
 
 if TYPE_CHECKING:
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 SMALLEST_LEVEL = 2048
 """napari loads the last level whole when a slide is added, so it must not be larger than this (px)."""
+
+LARGEST_WITHOUT_LEVELS = 2**34
+"""Pixels of the smallest level in the file: smaller ones are made from it, and a window needs one at once."""
 
 TILE_CACHE = ArrayCache(512 * 2**20)
 """Decoded tiles of all open slides."""
@@ -56,6 +60,8 @@ class Slide:
         Where `mpp` is from, or why it is unknown, in words.
     bounds : (int, int)
         x and y of the scanned area in level-0 px; (0, 0) for most formats.
+    associated : mapping of str to uint8 array (y, x, 3)
+        Label, macro and thumbnail as far as the file has them; each is read when it is asked for.
     reads : int
         Blocks decoded from the file so far.
     """
@@ -67,6 +73,7 @@ class Slide:
             self.mpp, self.mpp_source = mpp, "the user"
         self.bounds = opened.bounds
         self.reads = 0
+        self.associated: Mapping[str, NDArray[np.uint8]] = _Associated(opened.associated, self._counted)
         self._opened = opened
         self._closed = False
         self._let_go = weakref.finalize(self, opened.close)
@@ -138,6 +145,9 @@ class Slide:
             )
         if any(self.bounds):
             lines.append(f"the scanned area begins at x = {self.bounds[0]}, y = {self.bounds[1]} (level-0 px)")
+        beside = [f"{name} ({one.shape[1]} x {one.shape[0]} px)" for name, one in self._opened.associated.items()]
+        if beside:
+            lines.append(f"pictures beside it: {', '.join(beside)}")
         return lines
 
     def close(self) -> None:
@@ -160,6 +170,13 @@ class Slide:
 
     def _add_levels(self) -> None:
         rows, columns = self._opened.levels[0].shape
+        high, wide = self._opened.levels[-1].shape
+        if high * wide > LARGEST_WITHOUT_LEVELS:
+            raise InputError(
+                f"Its smallest level has {wide} x {high} px, too many to make from it the small ones a window needs.",
+                remedy="Convert it to a tiled pyramidal TIFF (for example: vips tiffsave IN OUT.tif --tile --pyramid).",
+                path=self.path,
+            )
         for level in self._opened.levels:
             self._add(Level(level.shape, level.block, self._counted(level.region)))
             self.downsamples.append((rows / level.shape[0], columns / level.shape[1]))
@@ -186,3 +203,21 @@ class Slide:
                 ) from error
 
         return read
+
+
+class _Associated(Mapping[str, NDArray[np.uint8]]):
+    """Pictures beside a slide, read when they are asked for and not kept."""
+
+    def __init__(self, found: Mapping[str, Associated], counted: Callable[[Region], Region]) -> None:
+        self._found = found
+        self._counted = counted
+
+    def __getitem__(self, name: str) -> NDArray[np.uint8]:
+        one = self._found[name]
+        return self._counted(lambda *_: one.read())(0, one.shape[0], 0, one.shape[1])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)

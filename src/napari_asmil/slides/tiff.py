@@ -1,31 +1,37 @@
-"""The TIFF family through tifffile: SVS, NDPI, OME-TIFF and generic pyramids (uint8, RGB or grey)."""
+"""The TIFF family through tifffile: SVS, NDPI, SCN, BIF, Philips, OME-TIFF and generic pyramids.
+
+tifffile reads the directories and says which page is what; pixels are read by `Plane`. Described in TIFF 6.0, BigTIFF,
+OME-TIFF (docs.openmicroscopy.org) and, for the vendors, https://openslide.org/formats.
+"""
 
 from __future__ import annotations
 
 import logging
 import re
 import threading
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tifffile
-import zarr
-from defusedxml import ElementTree
-from defusedxml.common import DefusedXmlException
-from numpy.typing import NDArray
 
 from napari_asmil.errors import InputError
-from napari_asmil.slides import resolution
-from napari_asmil.slides.backend import Level, Opened, Unreadable
+from napari_asmil.slides import tiff_scale
+from napari_asmil.slides.backend import Associated, Level, Opened, Unreadable
+from napari_asmil.slides.companions import refuse_index
+from napari_asmil.slides.tiff_levels import Picture, ladder, pictures_beside
+from napari_asmil.slides.tiff_tiles import SharedFile
 
-BLOCK = 256
-"""Smaller tiles and thin strips are read and kept in groups of about this many px a side."""
+LARGEST_HOLE = 8
+"""A pyramid whose next level is this many times smaller has probably lost one in reading."""
 
-_BROKEN = re.compile(r"invalid .*offset.*|corrupted tag list.*")
-"""What tifffile logs, and goes on from, when parts of the directory lie beyond the end of the file."""
+_BROKEN = re.compile(r"invalid .*offset.*|corrupted tag list.*|invalid circular reference.*")
+"""What tifffile logs, and goes on from, when the directory is not whole."""
 
 _MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+_XML_KINDS = ("ome", "scn", "philips", "indica", "qpi")
+"""Kinds whose directory tifffile reads with a parser that expands entities."""
 
 
 def sniff(path: Path) -> bool:
@@ -40,21 +46,42 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
     Raises
     ------
     Unreadable
-        When tifffile finds no image in it.
+        When tifffile finds no image in it, or it is the index of a slide that lies elsewhere.
     InputError
-        When the file is cut off, or its pixels are not 8-bit RGB or grey.
+        When the file is cut off, its directory lies, or its pixels are neither 8- nor 16-bit colour or grey.
     """
-    tiff, series = _largest_series(path)
-    try:
-        _check(series, tiff.filehandle.size, path)
-        levels = [_level(series, index) for index in range(len(series.levels))]
-    except Exception:
-        tiff.close()
-        raise
-    mpp, source = _mpp(tiff, series.keyframe)
-    kind = {"": "TIFF", "generic": "TIFF", "uniform": "TIFF", "shaped": "TIFF"}.get(series.kind, series.kind.upper())
-    facts = [f"slide, {kind}, {_compression(series.keyframe)}, read by tifffile"]
-    return Opened(levels, mpp, source, facts, tiff.close)
+    refuse_index(path)
+    with _Complaints() as said, _read_directory(path, said) as tiff:
+        main = _largest(tiff.series)
+        steps = ladder(tiff, main)
+        metadata = tiff_scale.read(tiff, steps[0].keyframe)
+        file = SharedFile(path)
+        try:
+            levels = _levels(file, steps, metadata.bits, path)
+            for level in levels:
+                level.check(tiff.filehandle.size, path)
+        except Exception:
+            file.close()
+            raise
+        beside = pictures_beside(tiff, main, steps, file)
+        doubt = _doubt(tiff, main, levels)
+        facts = [
+            f"slide, {_kind(main)}, {levels[0].storage}, read by tifffile",
+            *levels[0].facts,
+            *levels[0].depth.facts,
+            *_not_shown(tiff, main),
+            *_turned(steps[0].keyframe),
+            *([doubt] if doubt else []),
+        ]
+        return Opened(
+            [Level(level.shape, level.block, level.region) for level in levels],
+            *metadata.mpp,
+            facts,
+            file.close,
+            centre_nm=tiff_scale.centre_nm(steps[0].keyframe),
+            associated={name: Associated(picture.shape, picture.whole) for name, picture in beside},
+            doubt=doubt,
+        )
 
 
 class _Complaints(logging.Handler):
@@ -73,21 +100,29 @@ class _Complaints(logging.Handler):
             self._said.append(record.getMessage())
 
 
-def _largest_series(path: Path) -> tuple[Any, Any]:
-    tiff, series, why = None, [], "it holds none"
-    with _Complaints() as said:
-        try:
-            tiff = tifffile.TiffFile(path)
-            series = sorted(tiff.series, key=lambda one: one.keyframe.imagewidth * one.keyframe.imagelength)
-        except Exception as error:  # noqa: BLE001 (tifffile raises whatever a strange directory leads to)
-            why = str(error)
-    broken = [found[0] for found in map(_BROKEN.search, said) if found]
-    if tiff is not None and series and not broken:
-        return tiff, series[-1]
+def _read_directory(path: Path, said: list[str]) -> Any:
+    """The open tifffile file, whose series have been found; other files of an OME set are not opened."""
+    tiff, why = None, "it holds none"
+    try:
+        tiff = tifffile.TiffFile(path, _multifile=False)
+        description = tiff.pages.first.description
+        if "<!DOCTYPE" in description or "<!ENTITY" in description:
+            tiff.close()
+            tiff = tifffile.TiffFile(path, **{f"is_{kind}": False for kind in _XML_KINDS})
+        found = bool(tiff.series)
+    except Exception as error:  # noqa: BLE001 (tifffile raises whatever a strange directory leads to)
+        found, why = False, str(error)
+    broken = [match[0] for match in map(_BROKEN.search, said) if match]
+    if tiff is not None and found and not broken:
+        return tiff
     if tiff is not None:
         tiff.close()
     if broken:
-        raise _cut_off(f"its directory of images is not whole: {', '.join(broken)}", path)
+        raise InputError(
+            f"The file is cut off (its directory of images is not whole: {', '.join(broken[:3])}).",
+            remedy="Copy it again from where it came from.",
+            path=path,
+        )
     raise Unreadable(
         f"It begins like a TIFF file, but no image is found in it ({why}).",
         remedy="It is probably damaged; copy it again from where it came from.",
@@ -95,78 +130,59 @@ def _largest_series(path: Path) -> tuple[Any, Any]:
     )
 
 
-def _cut_off(why: str, path: Path) -> InputError:
-    return InputError(f"The file is cut off ({why}).", remedy="Copy it again from where it came from.", path=path)
-
-
-def _sizes(series: Any) -> dict[str, int]:
-    """Length of each axis that matters; whether others, of length 1, are listed depends on the version of tifffile."""
-    return {axis: n for axis, n in zip(series.axes, series.shape, strict=True) if n > 1 or axis in "YX"}
-
-
-def _check(series: Any, size: int, path: Path) -> None:
-    sizes = _sizes(series)
-    photometric = getattr(series.keyframe.photometric, "name", "")
-    if (
-        series.dtype != np.uint8
-        or "".join(sizes) not in ("YXS", "SYX", "YX")
-        or sizes.get("S", 3) not in (3, 4)
-        or photometric not in ("RGB", "YCBCR", "MINISBLACK")
-    ):
-        axes = " x ".join(f"{length} ({axis})" for axis, length in sizes.items())
+def _levels(file: SharedFile, steps: list[Any], bits: int | None, path: Path) -> list[Picture]:
+    try:
+        first = Picture(file, steps[0], bits)
+        levels = [first, *(Picture(file, step, depth=first.depth) for step in steps[1:])]
+    except (ValueError, IndexError, TypeError, OverflowError) as error:
         raise InputError(
-            f"Its pixels are {series.dtype} {photometric}, {axes}; a slide must be 8-bit RGB or grey.",
+            f"Its pixels cannot be shown ({error}); a slide must be 8-bit RGB or grey, or 16-bit.",
             remedy="Export it as an 8-bit RGB pyramid (for example with bfconvert or QuPath).",
             path=path,
-        )
-    for level in series.levels:
-        for page in filter(None, level.pages):
-            ends = [at + length for at, length in zip(page.dataoffsets, page.databytecounts, strict=True)]
-            if max(ends, default=0) > size:
-                raise _cut_off(f"it ends at byte {size:,}, its pixels reach to byte {max(ends):,}", path)
+        ) from error
+    first.depth.look_at(levels[-1].shape, levels[-1].greatest)
+    return levels
 
 
-def _level(series: Any, index: int) -> Level:
-    level = series.levels[index]
-    axes = "".join(_sizes(level))
-    array = zarr.open_array(series.aszarr(level=index), mode="r")
-    y, x = level.axes.index("Y"), level.axes.index("X")
-    block = tuple(max(1, BLOCK // array.chunks[i]) * array.chunks[i] for i in (y, x))
-
-    def region(y0: int, y1: int, x0: int, x1: int) -> NDArray[np.uint8]:
-        box = {"Y": slice(y0, y1), "X": slice(x0, x1), "S": slice(None)}
-        pixels = np.asarray(array[tuple(box[axis] if axis in axes else 0 for axis in level.axes)])
-        if axes == "YX":
-            return np.repeat(pixels[..., None], 3, axis=2)
-        return np.ascontiguousarray((np.moveaxis(pixels, 0, 2) if axes == "SYX" else pixels)[..., :3])
-
-    return Level((array.shape[y], array.shape[x]), (block[0], block[1]), region)
+def _area(series: Any) -> int:
+    return int(series.keyframe.imagewidth) * int(series.keyframe.imagelength)
 
 
-def _mpp(tiff: Any, page: Any) -> resolution.Claim:
-    try:
-        claim = _declared_mpp(tiff, page)
-    except (ElementTree.ParseError, DefusedXmlException, ValueError) as error:
-        return None, f"unknown: the file's metadata cannot be read ({error})"
-    if claim is not None:
-        return claim
-    x, y = (page.tags.valueof(name) for name in ("XResolution", "YResolution"))
-    return resolution.from_tags(x, y, page.tags.valueof("ResolutionUnit", default=2))
+def _largest(series: list[Any]) -> Any:
+    return max(reversed(series), key=_area)
 
 
-def _declared_mpp(tiff: Any, page: Any) -> resolution.Claim | None:
-    claim = None
-    if tiff.is_ome:
-        root = ElementTree.fromstring(tiff.ome_metadata)
-        size = {"SizeX": str(page.imagewidth), "SizeY": str(page.imagelength)}  # a label or overview may come first
-        found = (element for element in root.iter() if element.tag.endswith("}Pixels"))
-        pixels = next((one for one in found if size.items() <= one.attrib.items()), None)
-        claim = None if pixels is None else resolution.from_ome(pixels.attrib)
-    if claim is None and tiff.is_svs:
-        claim = resolution.from_aperio(page.description)
-    return claim
+def _kind(series: Any) -> str:
+    names = {"": "TIFF", "generic": "TIFF", "uniform": "TIFF", "shaped": "TIFF"}
+    return names.get(series.kind) or str(series.kind).upper()
 
 
-def _compression(page: Any) -> str:
-    storage = f"{page.tilewidth} x {page.tilelength} px tiles" if page.is_tiled else "strips"
-    return f"{page.compression.name} in {storage}"
+def _not_shown(tiff: Any, main: Any) -> list[str]:
+    """Other images of the file that are about as large as the one shown: scanned areas, series."""
+    others = [one for one in tiff.series if one is not main and 4 * _area(one) > _area(main)]
+    notes = [
+        f"the file holds {len(tiff.series)} images; the largest is shown, not"
+        f" {one.name or 'another'} of {one.keyframe.imagewidth} x {one.keyframe.imagelength} px"
+        for one in others[:3]
+    ]
+    if tiff.is_ome and "<UUID" in tiff.ome_metadata and "FileName=" in tiff.ome_metadata:
+        names = set(re.findall(r'FileName="([^"]*)"', tiff.ome_metadata)) - {tiff.filename}
+        if names:
+            notes.append(f"its OME metadata names {len(names)} other file(s) of a set, which are not read")
+    return notes
+
+
+def _turned(page: Any) -> list[str]:
+    orientation = int(page.tags.valueof("Orientation", default=1))
+    return [f"the file asks to be turned (orientation {orientation}); shown as stored, not turned"] * (orientation != 1)
+
+
+def _doubt(tiff: Any, main: Any, levels: list[Picture]) -> str:
+    if tiff.is_bif:
+        return "tiles of a Ventana scan may overlap, and are shown side by side as stored"
+    if str(tiff.pages.first.software).startswith("MedScan"):
+        return "tiles of a Trestle scan may overlap, and are shown side by side as stored"
+    steps = [finer.shape[0] / coarser.shape[0] for finer, coarser in pairwise(levels)]
+    if main.kind == "svs" and max(steps, default=1) > LARGEST_HOLE:
+        return f"a level is {max(steps):.3g} times smaller than the one before it, so one may be missing"
+    return ""
