@@ -6,6 +6,7 @@ import math
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,19 @@ ALWAYS_ROOM = 2**25
 """Numbers that any file may hold: 128 MiB as float32."""
 MOST_PACKED = 25
 """Beyond that, numbers that a byte of a file may hold: features are hardly ever packed to a tenth of their size."""
-FAULTS = (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, MemoryError, OverflowError, LookupError)
+FAULTS = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    RuntimeError,
+    EOFError,
+    MemoryError,
+    OverflowError,
+    LookupError,
+    SyntaxError,
+    TokenError,
+)
 """What libraries raise when a file is damaged."""
 
 
@@ -157,7 +170,7 @@ def npz_headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
                         shape, _, dtype = header(stream)
                     if not dtype.hasobject:
                         found[member.filename.removesuffix(".npy")] = shape, dtype
-    except (zipfile.BadZipFile, NotImplementedError, RecursionError, SyntaxError, *FAULTS):
+    except (zipfile.BadZipFile, NotImplementedError, *FAULTS):
         return {}
     return found
 

@@ -12,13 +12,14 @@ import traceback
 
 import typer
 
-from napari_asmil.cli.bags import extract
+from napari_asmil.cli.bags import encoders, extract, tissue
 from napari_asmil.cli.benchmarking import app as benchmarking
 from napari_asmil.cli.demonstration import demo
 from napari_asmil.cli.exporting import export
 from napari_asmil.cli.jobs import interruptible, screen
 from napari_asmil.cli.listing import methods
 from napari_asmil.cli.looking import info, open_in_napari
+from napari_asmil.cli.maps import import_maps
 from napari_asmil.cli.models import attend, train
 from napari_asmil.errors import InputError
 
@@ -30,8 +31,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (info, extract, train, attend, export, methods, demo):
+for command in (info, extract, tissue, train, attend, export, methods, encoders, demo):
     app.command()(command)
+app.command("map")(import_maps)
 app.command("open")(open_in_napari)
 app.add_typer(benchmarking, name="benchmark")
 

@@ -45,6 +45,8 @@ def export(
     if opened.n_epochs == 0:
         raise InputError("This run has no committed epoch yet.", path=run)
     view = MapView(opened, slide or _first(opened), source, **_given(transform=transform))
+    if transform not in (None, view.transform_name):
+        raise InputError(opened.no_attention, remedy="They can be shown as stored alone: leave out --transform.")
     at = opened.n_epochs - 1 if epoch is None else epoch
     if not 0 <= at < opened.n_epochs:
         raise InputError(f"There is no epoch {at}; epochs 0 to {opened.n_epochs - 1} are committed.", path=run)

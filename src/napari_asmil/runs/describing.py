@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from napari_asmil.runs.imported import UNKNOWN_SCORES
 from napari_asmil.words import counted, listed
 
 if TYPE_CHECKING:
@@ -22,7 +23,8 @@ def describe_run(run: Run) -> list[str]:
             f"{run.label}: {run.map_words}",
             f"schema {run.attrs['schema']}, created {run.attrs['created']}",
             f"{counted(len(run.slides), 'slide')}: {listed(slide.slide_id for slide in run.slides)}",
-            *filter(None, [run.no_attention or kept, str(run.attrs.get("notes", ""))]),
+            run.no_attention or (kept if scored else UNKNOWN_SCORES),
+            *str(run.attrs.get("notes", "")).split("; "),
         ]
     return [
         f"run of {run.label} (method {run.method}, {run.normalizer.label}, {anchor})",

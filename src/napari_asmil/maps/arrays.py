@@ -1,0 +1,141 @@
+"""numpy files of scores: a vector whose places are elsewhere, or an npz file with both; slideflow's among them.
+
+``<slide>_att.npz`` of slideflow holds ``arr_0`` (M,), and ``arr_1`` and so on for further modalities; the tile centres
+are ``arr_0`` (M, 2) of ``<slide>.index.npz``, in level-0 px, and their edge is in no file (slideflow: mil/eval.py,
+model/features). torchmil's models return attention before its normaliser, which people save as npy. Nothing pickled is
+read.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_asmil.bags.arrays import FAULTS, check_room, corners, npz_array, npz_headers, points
+from napari_asmil.errors import InputError
+from napari_asmil.maps.places import from_bag, place
+from napari_asmil.maps.scoremap import Found, Known, slide_of
+from napari_asmil.words import listed
+
+SCORES = ("attention_scores", "attention", "attn", "att", "scores", "score", "logits", "logit")
+PLACES = ("coords", "xy", "coordinates")
+FIRST = "arr_0"
+
+
+def sniff(path: Path) -> bool:
+    """Whether it is an npy file, or an npz file with scores and no features.
+
+    An npy file of features looks the same: ask for those first.
+    """
+    if not path.is_file():
+        return False
+    if _is_npy(path):
+        return True
+    names = npz_headers(path)
+    return bool(_candidates(names)) and "features" not in names
+
+
+def read(path: Path, known: Known) -> Found:
+    """Scores, and places from the file, from slideflow's index beside it, or from the slide's bag.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged or pickled, it is not clear which array is meant, or nothing says where tiles lie.
+    """
+    if _is_npy(path):
+        scores, headers = _npy(path), {}
+    else:
+        headers = npz_headers(path)
+        name = _chosen(headers, known.column, path)
+        scores = npz_array(path, name, headers[name][0])
+    called = known.column
+    own = next((name for name in PLACES if name in headers), None)
+    if own is not None:
+        xy = corners(npz_array(path, own, headers[own][0]), path)
+        tiles, facts = place(xy, None, known, missing="the file does not say their edge", path=path)
+        return Found(scores, tiles, name=called, facts=facts)
+    index = path.with_name(f"{slide_of(path)}.index.npz")
+    if known.bag is None and index.is_file():
+        tiles, facts = _indexed(index, known)
+        return Found(scores, tiles, name=called, facts=facts)
+    tiles, facts = from_bag(known, path)
+    return Found(scores, tiles, name=called, facts=facts)
+
+
+def _indexed(index: Path, known: Known) -> tuple[Any, tuple[str, ...]]:
+    """Tiles around the centres of slideflow's index."""
+    size = known.given.tile_size
+    if size is None:
+        raise InputError(
+            "It holds tile centres, but not their edge.",
+            remedy="Give the edge in level-0 px (tile_size): tile_um of the project divided by the slide's µm per px;"
+            " or the features of the slide.",
+            path=index,
+        )
+    headers = npz_headers(index)
+    if FIRST not in headers:
+        raise InputError("It is no index of slideflow: it holds no array arr_0.", path=index)
+    centres = points(npz_array(index, FIRST, headers[FIRST][0]), index).astype(np.float64)
+    xy = np.round(centres - size // 2)
+    tiles, facts = place(corners(xy, index), None, known, missing="", path=index)
+    return tiles, (f"corners: the centres in {index.name}, less half the tile edge", *facts)
+
+
+def _chosen(headers: dict[str, Any], asked: str, path: Path) -> str:
+    if asked:
+        if asked not in headers:
+            raise InputError(f"It has no array {asked!r}.", remedy=f"Arrays: {listed(headers, 12)}.", path=path)
+        return asked
+    there = _candidates(headers)
+    if len(there) == 1:
+        return there[0]
+    if there:
+        raise InputError(
+            f"It holds several arrays of scores: {listed(there, 12)}.",
+            remedy="Choose one (column); slideflow has one of each modality.",
+            path=path,
+        )
+    raise InputError(
+        f"It holds no array of scores that is known; its arrays are {listed(headers, 12) or 'none that can be read'}.",
+        remedy="Name it attention, or say which it is (column); nothing pickled is read.",
+        path=path,
+    )
+
+
+def _candidates(headers: Sequence[str] | dict[str, Any]) -> list[str]:
+    named = [name for name in SCORES if name in headers]
+    return named or sorted(name for name in headers if name.startswith("arr_"))
+
+
+def _is_npy(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX
+    except OSError:
+        return False
+
+
+def _npy(path: Path) -> NDArray[Any]:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", UserWarning)  # of a header that Python 2 wrote, or damage
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        check_room(mapped.shape, path)
+        return np.array(mapped)
+    except InputError:
+        raise
+    except (UserWarning, *FAULTS) as error:
+        pickled = "pickle" in str(error) or "object" in str(error).lower()
+        raise InputError(
+            "It holds Python objects (a pickle), which could run any code and are not read."
+            if pickled
+            else f"It is cut off or damaged ({error}).",
+            remedy="Save the scores as numbers: numpy.save(name, scores.astype('float32')).",
+            path=path,
+        ) from error

@@ -1,0 +1,111 @@
+"""Reading a file of scores in any layout, and checking that its tiles lie where tiles can."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_asmil.bags import Bag, Given, read_bag
+from napari_asmil.bags.checks import checks
+from napari_asmil.errors import InputError
+from napari_asmil.geometry import TileGrid
+from napari_asmil.maps import arrays, hdf5, table
+from napari_asmil.maps.places import from_bag
+from napari_asmil.maps.rows import as_rows
+from napari_asmil.maps.scoremap import Known, ScoreMap, slide_of
+from napari_asmil.maps.values import settle
+
+LAYOUTS: tuple[Any, ...] = (hdf5, arrays, table)
+"""In the order in which they are asked."""
+
+
+def sniff(path: Path) -> bool:
+    """Whether it is a file of scores; an npy file of features looks the same, so bags are asked for first."""
+    return path.is_file() and any(layout.sniff(path) for layout in LAYOUTS)
+
+
+def read_map(
+    path: str | Path,
+    *,
+    values: str | None = None,
+    given: Given | None = None,
+    features: str | Path | Bag | None = None,
+    column: str = "",
+) -> ScoreMap:
+    """Read the scores of one slide; the parameters are those of `import_map`.
+
+    Raises
+    ------
+    InputError
+        As `import_map`.
+    """
+    path, given = Path(path), given or Given()
+    if not path.is_file():
+        raise InputError("There is no such file of scores.", remedy="Check the path.", path=path)
+    bag = _bag(features, given)
+    layout = next((layout for layout in LAYOUTS if layout.sniff(path)), None)
+    if layout is None and column and path.suffix.lower() in (".csv", ".tsv", ".txt"):
+        layout = table
+    if layout is None:
+        raise InputError(
+            "This is no file of attention scores that can be read.",
+            remedy="Save scores and places as csv with the columns x, y and attention, as HDF5 with attention_scores"
+            " and coords, or the scores alone as npy, and name the features.",
+            path=path,
+        )
+    found = layout.read(path, Known(given, bag, column))
+    tiles, facts = found.tiles, found.facts
+    if tiles is None:
+        tiles, facts = from_bag(Known(given, bag), path)
+    if not len(tiles):
+        raise InputError("It holds no tiles.", path=path)
+    scores = as_rows(found.scores, len(tiles), path)
+    kind, how = settle(scores, values, found.values, path)
+    placed = _on_slide(path, scores, tiles, bag, given)
+    digest = ""
+    if bag is not None and bag.tiles is not None and not _same(bag.tiles, tiles):
+        facts = (*facts, f"the features of {bag.slide_id} are of other tiles and say nothing more here")
+    elif bag is not None:
+        with suppress(InputError):  # features that cannot be trained on still say where tiles lie
+            digest = bag.content_hash()
+    return ScoreMap(path, scores, kind, found.name, placed, given, digest, (how, *facts, *checks(placed)))
+
+
+def _bag(features: str | Path | Bag | None, given: Given) -> Bag | None:
+    if features is None or isinstance(features, Bag):
+        return features
+    bag = read_bag(features, mpp=given.mpp)
+    return bag if given.slide is None else bag.on_slide(given.slide)
+
+
+def _on_slide(path: Path, scores: NDArray[np.float64], tiles: TileGrid, bag: Bag | None, given: Given) -> Bag:
+    """A bag of these tiles on their slide, which refuses tiles outside it."""
+    size = None if given.frame is None else given.frame.size
+    if bag is not None and bag.tiles is not None and _same(bag.tiles, tiles):
+        return bag if size is None else replace(bag, slide_size=size, slide_path=given.slide, mpp=given.mpp or bag.mpp)
+    name = bag.slide_id if bag is not None else slide_of(path)
+    return Bag(
+        slide_id=name if given.slide is None else given.slide.stem.removesuffix(".ome"),
+        n_tiles=len(tiles),
+        n_features=len(scores),
+        load=partial(_features, scores),
+        tiles=tiles,
+        source=path,
+        mpp=given.mpp if bag is None else given.mpp or bag.mpp,
+        slide_size=size,
+        slide_path=given.slide,
+    )
+
+
+def _same(one: TileGrid, other: TileGrid) -> bool:
+    return one.size == other.size and np.array_equal(one.xy, other.xy)
+
+
+def _features(scores: NDArray[np.float64]) -> NDArray[np.float32]:
+    return scores.T.astype(np.float32)

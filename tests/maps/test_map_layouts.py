@@ -1,0 +1,151 @@
+"""Every layout of attention files, written from its description and read back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from napari_asmil.bags import Given
+from napari_asmil.errors import InputError
+from napari_asmil.maps import ScoreMap, read_map, sniff
+from tests.maps import layouts
+from tests.maps.layouts import EDGE, LAYOUTS, LOGITS, PERCENTILES, TILES, XY, block_map, patches, softmax
+
+Reader = Callable[..., ScoreMap]
+
+HELD = {
+    "CLAM block map": ("logits", LOGITS),
+    "CLAM region of percentiles": ("percentiles", PERCENTILES),
+    "slideflow npz": ("probabilities", softmax(LOGITS)),
+    "npz with places": ("logits", LOGITS),
+    "npy with features": ("logits", LOGITS),
+    "csv": ("logits", LOGITS),
+    "WSInfer csv": ("scaled", 1 / (1 + np.exp(-LOGITS))),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_scores_places_and_what_they_are_come_back(read: Reader, layout: str) -> None:
+    found = read(layout)
+    values, scores = HELD[layout]
+    assert found.values == values
+    assert found.scores.shape == (1, TILES) and found.scores.dtype == np.float64
+    np.testing.assert_allclose(found.scores[0], scores, rtol=1e-6)
+    np.testing.assert_array_equal(found.tiles.xy, XY)
+    assert found.tiles.size == EDGE and found.bag.slide_id == "s1"
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_layout_is_told_by_content(tmp_path: Path, layout: str) -> None:
+    path = LAYOUTS[layout](tmp_path)
+    assert sniff(path)
+    other = path.rename(path.with_name("anything.dat"))
+    assert sniff(other)
+
+
+def test_features_annotations_and_label_tables_are_no_maps(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text("slide_id,label\ns1,tumour\n")
+    (tmp_path / "points.csv").write_text("image,x,y,cls\na,1,2,other\n")
+    (tmp_path / "a.geojson").write_text('{"type": "FeatureCollection", "features": []}')
+    (tmp_path / "noise").write_bytes(bytes(range(256)))
+    np.savez(tmp_path / "bag.npz", features=np.ones((3, 2)), coords=XY[:3], attention=np.ones(3))
+    for path in (layouts.features(tmp_path), patches(tmp_path), *tmp_path.iterdir()):
+        assert not sniff(path), path
+
+
+def test_the_edge_of_a_block_map_is_that_of_its_patches_file_and_said(read: Reader) -> None:
+    assert "tile edge: 50 px at level 1 x 2.0 = 100 level-0 px, from patches/s1.h5" in read("CLAM block map").describe()
+
+
+def test_without_a_patches_file_the_edge_is_asked_for_and_the_lattice_only_told_of(tmp_path: Path) -> None:
+    path = block_map(tmp_path / "job" / "own" / "s1_blockmap.h5")
+    with pytest.raises(InputError, match=r"mostly 100 level-0 px apart.*give it \(tile_size\)"):
+        read_map(path)
+    assert read_map(path, given=Given(tile_size=96)).tiles.size == 96
+
+
+def test_a_patches_file_of_other_corners_says_nothing_of_a_block_map(tmp_path: Path) -> None:
+    patches(tmp_path / "job" / "own", xy=XY + 1)
+    path = block_map(tmp_path / "job" / "own" / "heatmaps" / "s1_blockmap.h5")
+    with pytest.raises(InputError, match=r"patches/s1.h5 beside it holds other corners \(24\)"):
+        read_map(path)
+
+
+def test_an_edge_that_contradicts_the_patches_file_is_refused(read: Reader) -> None:
+    with pytest.raises(InputError, match=r"contradicts the file: 50 px at level 1 x 2\.0 = 100 level-0 px"):
+        read("CLAM block map", given=Given(tile_size=50))
+
+
+def test_a_block_map_of_overlapping_tiles_takes_the_edge_of_the_features(tmp_path: Path) -> None:
+    fine = np.concatenate([XY, XY + np.array([50, 0])])
+    path = block_map(tmp_path / "s1_0.5_roi_True.h5", np.tile(LOGITS, 2), fine)
+    found = read_map(path, features=layouts.features(tmp_path))
+    assert found.tiles.size == EDGE and len(found.tiles) == 48 and found.bag.slide_id == "s1"
+    said = " ".join(found.describe())
+    assert "that of the features, which have other corners (24)" in said and "tiles overlap by 50 px" in said
+    assert found.digest == ""
+
+
+def test_a_vector_takes_its_places_and_the_slide_from_the_features(read: Reader) -> None:
+    found = read("npy with features")
+    assert found.bag.slide_size == layouts.SLIDE and found.bag.mpp == 0.5 and len(found.digest) == 64
+
+
+def test_a_vector_alone_has_no_place(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", LOGITS)
+    with pytest.raises(InputError, match=r"not where their tiles lie. Give the features .* in the same order"):
+        read_map(tmp_path / "a.npy")
+
+
+def test_several_modalities_of_slideflow_are_chosen_by_name(tmp_path: Path) -> None:
+    path = layouts.slideflow_npz(tmp_path)
+    np.savez(path, arr_0=softmax(LOGITS), arr_1=softmax(-LOGITS))
+    with pytest.raises(InputError, match=r"several arrays of scores: arr_0, arr_1\. Choose one"):
+        read_map(path, given=Given(tile_size=EDGE))
+    found = read_map(path, given=Given(tile_size=EDGE), column="arr_1")
+    np.testing.assert_allclose(found.scores[0], softmax(-LOGITS))
+    assert found.name == "arr_1"
+
+
+def test_an_index_of_centres_needs_the_edge(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"tile centres, but not their edge. .*tile_um of the project"):
+        read_map(layouts.slideflow_npz(tmp_path))
+
+
+@pytest.mark.parametrize("edge", [99, 100, 101])
+def test_a_centre_less_half_an_edge_is_the_corner_for_odd_edges_too(tmp_path: Path, edge: int) -> None:
+    np.savez(tmp_path / "s1.index.npz", arr_0=(XY + edge / 2).astype(int))
+    np.savez(tmp_path / "s1_att.npz", arr_0=LOGITS)
+    found = read_map(tmp_path / "s1_att.npz", given=Given(tile_size=edge))
+    np.testing.assert_array_equal(found.tiles.xy, XY)
+
+
+def test_classes_of_wsinfer_are_chosen_by_name(tmp_path: Path) -> None:
+    path = layouts.wsinfer_csv(tmp_path)
+    with pytest.raises(InputError, match="several columns of scores: prob_Other, prob_Tumor"):
+        read_map(path)
+    found = read_map(path, column="prob_other")
+    np.testing.assert_allclose(found.scores[0], 1 / (1 + np.exp(LOGITS)))
+    assert found.name == "prob_Other"
+    with pytest.raises(InputError, match=r"no column 'prob_x'\. Columns: minx, miny"):
+        read_map(path, column="prob_x")
+
+
+def test_a_table_may_be_separated_by_semicolons_and_begin_with_remarks(tmp_path: Path) -> None:
+    path = tmp_path / "s2_attention.csv"
+    path.write_text(
+        "\ufeff# made by hand\nX;Y;Tile_Size;Attention\n0;0;64;-1.5\n64;0;64;2\n# end\n\n", encoding="utf-8"
+    )
+    found = read_map(path)
+    np.testing.assert_array_equal(found.scores, [[-1.5, 2.0]])
+    assert found.tiles.size == 64 and found.bag.slide_id == "s2"
+
+
+def test_a_table_without_places_takes_them_from_the_features(tmp_path: Path) -> None:
+    path = tmp_path / "s1.csv"
+    path.write_text("attention\n" + "\n".join(map(str, LOGITS)))
+    found = read_map(path, features=layouts.features(tmp_path), column="attention")
+    np.testing.assert_array_equal(found.tiles.xy, XY)
