@@ -16,7 +16,7 @@ from tests.maps.layouts import HELP, LAYOUTS
 
 def told(folder: Path, layout: str) -> dict[str, Any]:
     """What a person tells of a layout."""
-    help_: dict[str, Any] = dict(HELP.get(layout, {}))
+    help_ = dict(HELP.get(layout, {}))
     if "features" in help_:
         help_["features"] = folder / str(help_["features"])
     if "tile_size" in help_:

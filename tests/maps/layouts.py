@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -114,7 +115,7 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
     "csv": csv_attention,
     "WSInfer csv": wsinfer_csv,
 }
-HELP: dict[str, dict[str, object]] = {
+HELP: dict[str, dict[str, Any]] = {
     "slideflow npz": {"tile_size": EDGE},
     "npz with places": {"tile_size": EDGE},
     "npy with features": {"features": "s1_features/s1.h5"},

@@ -25,6 +25,13 @@ LEAST_REACH = 0.01
 """Colours reach at least so far to both sides: maps that differ by rounding alone show no pattern."""
 
 
+def check_attention(*views: MapView) -> None:
+    """Refuse maps of values that are no attention over the tiles."""
+    for view in views:
+        if view.run.no_attention:
+            raise InputError(view.run.no_attention, path=view.run.path)
+
+
 def check_same_tiles(a: RunSlide, b: RunSlide) -> None:
     """Refuse two recorded slides that have not the same tiles in the same order.
 
@@ -45,12 +52,13 @@ class Difference(LazyMaps):
     Raises
     ------
     InputError
-        When the two have not the same tiles.
+        When the two have not the same tiles, or one is no attention over them.
     """
 
     def __init__(self, a: MapView, b: MapView, kind: Kind = "log2") -> None:
         if kind not in get_args(Kind):
             raise InputError(f"Unknown difference {kind!r}.", remedy=f"Known: {', '.join(KINDS)}.")
+        check_attention(a, b)
         check_same_tiles(a.slide, b.slide)
         super().__init__()
         self.a, self.b, self.kind = a, b, kind

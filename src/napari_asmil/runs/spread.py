@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_asmil.analysis.dynamics import effective_tiles
 from napari_asmil.errors import InputError
-from napari_asmil.runs.contrast import check_same_tiles
+from napari_asmil.runs.contrast import check_attention, check_same_tiles
 from napari_asmil.runs.lazy import LazyMaps, Limits
 from napari_asmil.runs.reader import Run
 from napari_asmil.runs.view import MapView, Source
@@ -199,6 +199,7 @@ class OverViews(Spread):
         super().__init__(views[0])
         for view in views[1:]:
             check_same_tiles(views[0].slide, view.slide)
+        check_attention(*views)
         self.views, self.names = tuple(views), tuple(names)
 
     @property

@@ -11,7 +11,7 @@ from napari.experimental import link_layers, unlink_layers
 
 from napari_asmil.errors import InputError
 from napari_asmil.runs import MapView
-from napari_asmil.runs.contrast import Difference, Kind, check_same_tiles
+from napari_asmil.runs.contrast import Difference, Kind, check_attention, check_same_tiles
 from napari_asmil.runs.view import NOW, When
 from napari_asmil.viewer import layers
 from napari_asmil.viewer.before import Before, camera_of, set_camera
@@ -336,11 +336,13 @@ class Comparison:
         return [layer for pane in self._panes for layer in pane if layer in viewer.layers]
 
     def _judge_pair(self) -> None:
+        a, b = (self._views[at] for at in self.pair)
         try:
-            check_same_tiles(self._views[self.pair[0]].slide, self._views[self.pair[1]].slide)
+            check_same_tiles(a.slide, b.slide)
+            check_attention(a, b)
             self.refusal = ""
         except InputError as error:
-            self.refusal = str(error)
+            self.refusal = error.sentence
 
     def _on_removed(self, event: Any) -> None:
         if any(event.value is layer for pane in self._panes for layer in pane):

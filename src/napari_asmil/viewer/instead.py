@@ -88,6 +88,8 @@ class Instead:
             return "No map is shown."
         if self._controller.comparison.active:
             return "Leave the comparison first."
+        if view.run.no_attention:
+            return view.run.no_attention
         if what == "epochs" and view.n_epochs < 2:
             return "This run has one epoch."
         if what == "runs" and len(self.candidates()) < 2:
@@ -122,7 +124,7 @@ class Instead:
             When it cannot be shown, with the reason.
         """
         controller = self._controller
-        if controller.map is None or controller.comparison.active:
+        if controller.map is None or controller.comparison.active or controller.map.run.no_attention:
             raise InputError(self.reason(what))
         spread, key = self._make(what, controller.map), self._wanted(what)
         viewer, layer, below = controller.viewer, self.layer, controller.map_layer
