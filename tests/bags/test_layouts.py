@@ -96,12 +96,8 @@ def test_a_tile_edge_that_contradicts_the_file_is_refused(tmp_path, name):
             read_bag(path, **(given | {"tile_size": EDGE / 2}))
 
 
-@pytest.mark.parametrize("name", sorted(LAYOUTS.keys() - {"STAMP, no coordinates", "DSMIL"}))
+@pytest.mark.parametrize("name", sorted(LAYOUTS.keys() - NO_PLACES - {"csv", "CLAM, .pt"}))
 def test_features_and_places_of_different_length_are_refused_with_both_numbers(tmp_path, monkeypatch, name):
-    if "wsidata" in name:
-        pytest.skip("its places need pyarrow")
-    if name in ("csv", "CLAM, .pt"):
-        pytest.skip("a row of a table has both, and a .pt takes places of as many rows only")
     monkeypatch.setattr(layouts, "FEATURES", FEATURES[:-1])
     path = LAYOUTS[name](tmp_path)
     if name == "slideflow":  # whose writer has the features as a default

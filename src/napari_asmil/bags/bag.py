@@ -92,6 +92,19 @@ class Bag:
                 )
         if self.slide_size is not None:
             self.check_inside(self.slide_size)
+        elif self.tiles is not None:
+            self._check_beyond_zero(self.tiles)
+
+    def _check_beyond_zero(self, tiles: TileGrid) -> None:
+        before = np.flatnonzero((tiles.xy + tiles.size / 2 < 0).any(axis=1))
+        if len(before):
+            x, y = tiles.xy[before[0]]
+            raise InputError(
+                f"{len(before)} of {self.n_tiles} tiles of slide {self.slide_id} lie left of or above any slide: tile"
+                f" {before[0]} begins at x = {x}, y = {y}.",
+                remedy="The coordinates must be the top-left corners in level-0 px.",
+                path=self.source,
+            )
 
     def __repr__(self) -> str:
         return f"Bag({self.slide_id}, {counted(self.n_tiles, 'tile')} x {self.n_features} features)"
