@@ -331,12 +331,25 @@ def test_a_mil_benchmark_is_a_cohort_with_labels(tmp_path):
     assert np.array_equal(cohort.bags[2].features(), features(0, rows=6)[3:])
 
 
+def test_instances_of_a_bag_need_not_stand_together(tmp_path):
+    cohort = read_cohort(mil_set(tmp_path / "fox.npz", bag_id=np.array([2, 0, 1, 0, 2, 2])))
+    x = features(0, rows=6)
+    assert [bag.features().tolist() for bag in cohort.bags] == [
+        x[[1, 3]].tolist(),
+        x[[2]].tolist(),
+        x[[0, 4, 5]].tolist(),
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"bag_id": np.array([0, 0, 1])}, "shapes do not fit"),
         ({"bag_label": np.array([0, 1, 1, 0])}, "Bag 3 has a label but no instance"),
         ({"bag_id": None}, r"no MIL benchmark|cannot be read as a MIL benchmark \(arrays: features, bag_label\)"),
+        ({"bag_id": np.arange(6) / 2}, "bag_id float64"),
+        ({"features": np.full((6, 4), "a")}, "features are str32"),
+        ({"bag_label": np.zeros(200_000)}, "of 200000 bags"),
         ({"bag_id": np.array([{}] * 6)}, r"cannot be read as a MIL benchmark"),
     ],
 )

@@ -1,10 +1,14 @@
 """Tables of splits of CLAM, ACMIL, torchmil, BRACS and xMIL say the same, or are refused for what they are."""
 
+import contextlib
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from napari_asmil import read_cohort
+from napari_asmil.bags.label_table import read_labels
 from napari_asmil.bags.splits import read_splits
 from napari_asmil.bags.table_facts import describe_table
 from napari_asmil.errors import InputError
@@ -112,3 +116,22 @@ def test_a_table_of_splits_is_described_with_its_counts(written):
         "splits of 2 slides: names in JSON (as ACMIL writes them)",
         "train (1), val (0), test (1)",
     ]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    text=st.sampled_from(
+        [RAGGED, BOOLEAN, DESCRIPTOR, '{"train_names": ["s0"], "val_names": ["s1"]}', "slide_id,label\na,b\n"]
+    ),
+    edits=st.lists(
+        st.tuples(st.integers(0, 100), st.sampled_from(['"', ",", "\n", "\r", "\0", "{", "[", ";", "", "é"]))
+    ),
+)
+def test_a_damaged_table_is_read_or_refused_with_a_sentence(tmp_path, text, edits):
+    for at, sign in edits:
+        text = text[:at] + sign + text[at + 1 :]
+    path = tmp_path / "t.csv"
+    path.write_text(text, newline="")
+    for read in (read_splits, read_labels, describe_table):
+        with contextlib.suppress(InputError):
+            read(path)

@@ -16,6 +16,8 @@ from napari_asmil.bags.cohort import Cohort
 from napari_asmil.bags.given import Given
 from napari_asmil.errors import InputError
 
+MOST_BAGS = 100_000
+"""Of a benchmark that is held in memory."""
 ARRAYS = ("features", "bag_id", "bag_label")
 
 
@@ -41,7 +43,7 @@ def read_mil_set(path: str | Path) -> Cohort:
     Raises
     ------
     InputError
-        When an array is missing, of another shape, or a bag has no instance.
+        When an array is missing, of another shape or kind, or a bag has no instance.
     """
     path = Path(path)
     headers = npz_headers(path)
@@ -57,10 +59,18 @@ def read_mil_set(path: str | Path) -> Cohort:
             f"{name} {array.shape}" for name, array in zip(ARRAYS, (features, bag_id, bag_label), strict=True)
         )
         raise InputError(f"The shapes do not fit each other: {shapes}.", path=path)
-    wrong = set(range(len(bag_label))) ^ set(np.unique(bag_id).tolist())
-    if wrong:
-        raise InputError(f"Bag {min(wrong)} has a label but no instance, or instances but no label.", path=path)
+    if features.dtype.kind not in "fiu" or bag_id.dtype.kind not in "iu" or len(bag_label) > MOST_BAGS:
+        raise InputError(
+            f"Its features are {features.dtype.name} and its bag_id {bag_id.dtype.name}, of {len(bag_label)} bags.",
+            remedy=f"Features are numbers, bag_id whole numbers, and bags no more than {MOST_BAGS}.",
+            path=path,
+        )
+    wrong = np.setxor1d(np.arange(len(bag_label)), bag_id)
+    if len(wrong):
+        raise InputError(f"Bag {wrong[0]} has a label but no instance, or instances but no label.", path=path)
     names = [f"{path.stem}-{index:0{len(str(len(bag_label)))}d}" for index in range(len(bag_label))]
     classes, labels = np.unique(bag_label, return_inverse=True)
-    bags = tuple(in_memory_bag(name, features[bag_id == index], encoder=path.stem) for index, name in enumerate(names))
+    order = np.argsort(bag_id, kind="stable")
+    pieces = np.split(features[order], np.flatnonzero(np.diff(bag_id[order])) + 1)
+    bags = tuple(in_memory_bag(name, piece, encoder=path.stem) for name, piece in zip(names, pieces, strict=True))
     return Cohort(bags, dict(zip(names, labels.tolist(), strict=True)), tuple(str(name) for name in classes))
