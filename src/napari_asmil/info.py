@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from napari_asmil import bags, slides
+from napari_asmil import bags, maps, slides
 from napari_asmil.annotations import read_annotations
 from napari_asmil.annotations import sniff as is_annotation
 from napari_asmil.bags import Given
@@ -18,12 +18,14 @@ from napari_asmil.words import counted, listed
 
 
 def kind_of(path: str | Path) -> str:
-    """What a file or folder is, told by content: "run", "features", "annotation", "slide", "table", or ""."""
+    """What it is, told by content: "run", "features", "map" (scores), "annotation", "slide", "table", or ""."""
     path = Path(path)
     if is_run(path):
         return "run"
     if bags.sniff(path):
         return "features"
+    if maps.sniff(path):
+        return "map"
     if path.is_file() and is_splits(path):
         return "table"
     if path.is_file() and is_annotation(path):
@@ -50,7 +52,7 @@ def describe(
     mpp: float | None = None,
     tile_size: float | None = None,
 ) -> list[str]:
-    """Say what a file or folder is: run, bag, folder of runs, bags or slides, annotation, slide or table.
+    """Say what a file or folder is: run, bag, attention, folder of runs, bags or slides, annotation, slide or table.
 
     Parameters
     ----------
@@ -75,6 +77,8 @@ def describe(
     kind = kind_of(path)
     if bags.holds_many(path) and not _runs_in(path):
         return _describe_cohort(path, slide, mpp, tile_size)
+    if kind == "map":
+        return maps.read_map(path, given=Given.of(slide, mpp=mpp, tile_size=tile_size)).describe()
     if kind == "features" or (path.is_file() and path.suffix in (".h5", ".hdf5")):
         return _describe_bag(path, slide, mpp, tile_size)
     if kind == "table":

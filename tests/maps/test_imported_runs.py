@@ -16,7 +16,7 @@ from napari_asmil.analysis.display import TRANSFORMS
 from napari_asmil.analysis.normalizers import Normalizer, nsf
 from napari_asmil.bags import Given
 from napari_asmil.errors import InputError
-from napari_asmil.info import describe
+from napari_asmil.info import describe, kind_of
 from napari_asmil.maps import import_map, read_map, write_maps
 from napari_asmil.runs import MapView, Run, Source, open_run, schema, sources
 from napari_asmil.runs.raw import RawScores
@@ -121,6 +121,17 @@ def test_info_says_what_the_file_held_and_how_its_geometry_was_found(run_of: Run
     assert any(line.startswith("values: ") for line in said)
     assert any(line.startswith("tile edge: ") and "100 level-0 px" in line for line in said)
     assert not any("train" in line for line in said)
+
+
+def test_info_tells_of_a_file_of_scores_before_it_is_a_run(tmp_path: Path) -> None:
+    path = layouts.clam_blockmap(tmp_path)
+    said = describe(path)
+    assert kind_of(path) == "map" and said[0] == "attention on slide s1: 24 tiles"
+    assert any(line.startswith("values: logits") for line in said)
+    path = layouts.named_npz(tmp_path)
+    with pytest.raises(InputError, match="the file does not say their edge"):
+        describe(path)
+    assert "tile edge: 100 level-0 px, as given" in describe(path, tile_size=EDGE)
 
 
 def test_a_run_that_was_recorded_before_there_were_such_files_is_read_as_ever(run_of: RunOf) -> None:

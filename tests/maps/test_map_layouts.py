@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_asmil import bags
 from napari_asmil.bags import Given
 from napari_asmil.errors import InputError
 from napari_asmil.maps import ScoreMap, read_map, sniff
@@ -41,7 +42,7 @@ def test_scores_places_and_what_they_are_come_back(read: Reader, layout: str) ->
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_a_layout_is_told_by_content(tmp_path: Path, layout: str) -> None:
     path = LAYOUTS[layout](tmp_path)
-    assert sniff(path)
+    assert sniff(path) and not bags.sniff(path)
     other = path.rename(path.with_name("anything.dat"))
     assert sniff(other)
 
@@ -111,8 +112,15 @@ def test_several_modalities_of_slideflow_are_chosen_by_name(tmp_path: Path) -> N
 
 
 def test_an_index_of_centres_needs_the_edge(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"tile centres, but not their edge. .*tile_um of the project"):
-        read_map(layouts.slideflow_npz(tmp_path))
+    path = layouts.slideflow_npz(tmp_path)
+    with pytest.raises(InputError, match=r"the size of a tile in µm is not known.*give it \(tile_size\)"):
+        read_map(path)
+    (tmp_path / "bags_config.json").write_text('{"tile_px": 224, "tile_um": 50}')
+    with pytest.raises(InputError, match="tiles are 50 µm wide, so the slide, or its mpp, is needed"):
+        read_map(path)
+    found = read_map(path, given=Given(mpp=0.5))
+    np.testing.assert_array_equal(found.tiles.xy, XY)
+    assert found.tiles.size == 100 and found.bag.mpp == 0.5
 
 
 @pytest.mark.parametrize("edge", [99, 100, 101])

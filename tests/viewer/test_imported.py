@@ -46,7 +46,7 @@ def test_a_block_map_is_drawn_where_its_tiles_lie_on_the_slide_that_is_open(
     assert run in controller.runs and controller.map is not None and controller.map.run is run
     assert controller.slide is not None and controller.slide.path == slide
     assert run.slides[0].slide_path == slide and run.slides[0].slide_size == SLIDE
-    layer = controller.map_layer
+    layer: Any = controller.map_layer
     hottest = np.unravel_index(np.nanargmax(np.asarray(layer.data[0])), layer.data.shape[1:])
     x, y = XY[HOT]
     place = np.array(layer.data_to_world((0, *hottest)))[-2:]
@@ -88,9 +88,10 @@ def test_the_legend_of_percentiles_says_what_means_nothing_and_shows_no_number_f
     assert facts["caution"] == words and facts["verdict"] == ""
     assert facts["shown"] == "percentile (as stored, 0 to 100)"
     assert facts["epoch"] == "as in s1_0.5_roi_False.h5"
-    assert tuple(controller.map_layer.contrast_limits) == (0, 100)
-    shown = np.asarray(controller.map_layer.data[0])
-    np.testing.assert_allclose(np.unique(shown[np.isfinite(shown)]), np.sort(PERCENTILES), rtol=1e-6)
+    layer: Any = controller.map_layer
+    assert tuple(layer.contrast_limits) == (0, 100)
+    drawn = np.asarray(layer.data[0])
+    np.testing.assert_allclose(np.unique(drawn[np.isfinite(drawn)]), np.sort(PERCENTILES), rtol=1e-6)
 
 
 def test_a_tile_of_percentiles_has_its_value_and_no_rank_or_attention(model: Any, tmp_path: Path) -> None:

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_asmil.bags.arrays import npz_array, npz_headers, points
 from napari_asmil.bags.bag import Bag
 from napari_asmil.bags.edges import Edge, placed, same_rows, suggestion
 from napari_asmil.bags.given import Given
 from napari_asmil.bags.torch_file import is_torch, loader, tensor_shape
+from napari_asmil.geometry import TileGrid
 
 CONFIG = "bags_config.json"
 LONGEST_CONFIG = 2**20
@@ -40,21 +42,9 @@ def read(path: Path, given: Given) -> Bag:
     """
     slide_id, index = path.stem, _index(path)
     n_tiles, n_features = tensor_shape(path, slide_id)
-    centres = points(npz_array(index, "arr_0", npz_headers(index)["arr_0"][0]), index).astype(np.float64)
+    centres = centres_of(index)
     same_rows(slide_id, n_tiles, len(centres), path)
-    config, notes = _config(path.parent / CONFIG)
-    edge, missing = _edge(config, given)
-    if edge is None and given.tile_size is None:
-        tiles = None
-        notes += [f"tiles are not placed: {missing}", suggestion(np.round(centres).astype(np.int64))]
-    else:
-        size = given.tile_size if edge is None else edge.size
-        exact = centres - (size or 0) / 2
-        xy = np.floor(exact + 0.5).astype(np.int64)
-        tiles, derived = placed(xy, edge, given, missing=missing, path=path)
-        off = float(np.abs(exact - xy).max(initial=0))
-        rounded = f", rounded to whole level-0 px, by {off:.2f} px at most" if off else ""
-        notes = [*derived, f"corners: centres of {index.name} less half an edge{rounded}", *notes]
+    tiles, notes, config = around(centres, index, given)
     return Bag(
         slide_id=slide_id,
         n_tiles=n_tiles,
@@ -68,6 +58,29 @@ def read(path: Path, given: Given) -> Bag:
         derivation=notes,
         reread=partial(read, path),
     )
+
+
+def centres_of(index: Path) -> NDArray[np.float64]:
+    """Tile centres in level-0 px, float64 (M, 2), of an index; raises as `arrays.points`."""
+    return points(npz_array(index, "arr_0", npz_headers(index)["arr_0"][0]), index).astype(np.float64)
+
+
+def around(
+    centres: NDArray[np.float64], index: Path, given: Given
+) -> tuple[TileGrid | None, list[str], dict[str, Any]]:
+    """The tiles around centres, None where their edge is not known; how they were placed; and the configuration."""
+    config, notes = _config(index.parent / CONFIG)
+    edge, missing = _edge(config, given)
+    if edge is None and given.tile_size is None:
+        apart = suggestion(np.round(centres).astype(np.int64))
+        return None, [*notes, f"tiles are not placed: {missing}", apart], config
+    size = given.tile_size if edge is None else edge.size
+    exact = centres - (size or 0) / 2
+    xy = np.floor(exact + 0.5).astype(np.int64)
+    tiles, derived = placed(xy, edge, given, missing=missing, path=index)
+    off = float(np.abs(exact - xy).max(initial=0))
+    rounded = f", rounded to whole level-0 px, by {off:.2f} px at most" if off else ""
+    return tiles, [*derived, f"corners: centres of {index.name} less half an edge{rounded}", *notes], config
 
 
 def _index(path: Path) -> Path:

@@ -1,9 +1,8 @@
 """numpy files of scores: a vector whose places are elsewhere, or an npz file with both; slideflow's among them.
 
 ``<slide>_att.npz`` of slideflow holds ``arr_0`` (M,), and ``arr_1`` and so on for further modalities; the tile centres
-are ``arr_0`` (M, 2) of ``<slide>.index.npz``, in level-0 px, and their edge is in no file (slideflow: mil/eval.py,
-model/features). torchmil's models return attention before its normaliser, which people save as npy. Nothing pickled is
-read.
+are in ``<slide>.index.npz``, see `bags.slideflow`. torchmil's models return attention before its normaliser, which
+people save as npy. Nothing pickled is read.
 """
 
 from __future__ import annotations
@@ -16,9 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.bags.arrays import FAULTS, check_room, corners, npz_array, npz_headers, points
+from napari_asmil.bags.arrays import FAULTS, check_room, corners, npz_array, npz_headers
+from napari_asmil.bags.slideflow import around, centres_of
 from napari_asmil.errors import InputError
-from napari_asmil.maps.places import from_bag, place
+from napari_asmil.geometry import TileGrid
+from napari_asmil.maps.places import from_bag, place, unplaced
 from napari_asmil.maps.scoremap import Found, Known, slide_of
 from napari_asmil.words import listed
 
@@ -68,23 +69,14 @@ def read(path: Path, known: Known) -> Found:
     return Found(scores, tiles, name=called, facts=facts)
 
 
-def _indexed(index: Path, known: Known) -> tuple[Any, tuple[str, ...]]:
+def _indexed(index: Path, known: Known) -> tuple[TileGrid, tuple[str, ...]]:
     """Tiles around the centres of slideflow's index."""
-    size = known.given.tile_size
-    if size is None:
-        raise InputError(
-            "It holds tile centres, but not their edge.",
-            remedy="Give the edge in level-0 px (tile_size): tile_um of the project divided by the slide's µm per px;"
-            " or the features of the slide.",
-            path=index,
-        )
-    headers = npz_headers(index)
-    if FIRST not in headers:
+    if FIRST not in npz_headers(index):
         raise InputError("It is no index of slideflow: it holds no array arr_0.", path=index)
-    centres = points(npz_array(index, FIRST, headers[FIRST][0]), index).astype(np.float64)
-    xy = np.round(centres - size // 2)
-    tiles, facts = place(corners(xy, index), None, known, missing="", path=index)
-    return tiles, (f"corners: the centres in {index.name}, less half the tile edge", *facts)
+    tiles, derived, _ = around(centres_of(index), index, known.given)
+    if tiles is None:
+        raise unplaced(derived, index)
+    return tiles, tuple(derived)
 
 
 def _chosen(headers: dict[str, Any], asked: str, path: Path) -> str:

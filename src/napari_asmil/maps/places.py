@@ -48,9 +48,14 @@ def place(
     tiles, derived = placed(xy, edge, given, missing=missing, path=path)
     derived = [*derived, *notes]
     if tiles is None:
-        said = "; ".join(derived)
-        raise InputError(f"{said[0].upper()}{said[1:]}.", path=path)
+        raise unplaced(derived, path)
     return tiles, tuple(derived)
+
+
+def unplaced(reasons: Sequence[str], path: Path) -> InputError:
+    """Why tiles are not placed, as a sentence."""
+    said = "; ".join(reasons)
+    return InputError(f"{said[0].upper()}{said[1:]}.", path=path)
 
 
 def from_bag(known: Known, path: Path) -> tuple[TileGrid, tuple[str, ...]]:
