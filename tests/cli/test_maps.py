@@ -59,7 +59,7 @@ def test_percentiles_export_as_stored_and_say_what_means_nothing(command: Callab
     assert command("export", out, "--out", tmp_path / "o.png")[0] == 0
     with Image.open(tmp_path / "o.png") as picture:
         facts = dict(picture.info)
-    assert facts["shown"] == "percentile (as stored, 0 to 100)"
+    assert facts["shown"] == "percentile (as stored)"
     assert {facts[name] for name in ("effective tiles", "normalised entropy", "JSD")} == {
         "means nothing for these values"
     }

@@ -10,8 +10,9 @@ import pytest
 import tifffile
 
 from napari_asmil.analysis.display import TRANSFORMS
-from napari_asmil.bags import Cohort, read_bag
+from napari_asmil.bags import Cohort, Given, read_bag
 from napari_asmil.errors import InputError
+from napari_asmil.maps import import_map
 from napari_asmil.runs import MapView
 from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
@@ -24,6 +25,7 @@ from napari_asmil.viewer.inspected import Inspected
 from napari_asmil.viewer.instead import WAYS
 from napari_asmil.viewer.legend import map_facts
 from napari_asmil.viewer.tile_facts import tile_facts
+from napari_asmil.viewer.window import open_runs
 from tests.maps import layouts
 from tests.maps.layouts import EDGE, HOT, PERCENTILES, SLIDE, TILES, XY
 
@@ -86,7 +88,7 @@ def test_the_legend_of_percentiles_says_what_means_nothing_and_shows_no_number_f
     for name in ("effective tiles", "normalised entropy", "JSD", "top 1 %"):
         assert facts[name] == NOTHING
     assert facts["caution"] == words and facts["verdict"] == ""
-    assert facts["shown"] == "percentile (as stored, 0 to 100)"
+    assert facts["shown"] == "percentile (as stored)"
     assert facts["epoch"] == "as in s1_0.5_roi_False.h5"
     layer: Any = controller.map_layer
     assert tuple(layer.contrast_limits) == (0, 100)
@@ -98,7 +100,7 @@ def test_a_tile_of_percentiles_has_its_value_and_no_rank_or_attention(model: Any
     controller = Controller.of(model)
     open_map(controller, layouts.clam_roi_percentiles(tmp_path))
     said = tile_facts(Inspected(controller), HOT)
-    assert said[0] == f"Tile {HOT}: percentile 100 (as stored, 0 to 100)"
+    assert said[0] == f"Tile {HOT}: percentile 100 (as stored)"
     assert not any("α" in line or "rank" in line for line in said)
 
 
@@ -162,3 +164,13 @@ def test_two_runs_of_percentiles_have_no_spread_and_no_difference_and_say_so(mod
     assert controller.comparison.refusal == runs[0].no_attention
     assert all(tuple(layer.contrast_limits) == (0, 100) for layer in controller.comparison.maps)
     assert map_facts(controller.comparison.maps[1], 0)["effective tiles"] == NOTHING
+
+
+def test_a_run_that_the_command_line_wrote_is_opened_like_any_other(model: Any, tmp_path: Path, slide: Path) -> None:
+    out = tmp_path / "mine.asmil"
+    import_map(layouts.clam_blockmap(tmp_path), out, given=Given.of(slide))
+    controller = Controller.of(model)
+    (run,) = open_runs(controller, [out])
+    assert controller.map is not None and controller.map.run is run
+    assert controller.slide is not None and controller.slide.path == slide
+    assert controller.map.probabilities(0).argmax() == HOT

@@ -71,7 +71,7 @@ TRANSFORMS: dict[str, Transform] = {
 }
 
 AS_STORED: dict[str, dict[str, Transform]] = {
-    "percentiles": {"percentile": Transform("percentile", "as stored, 0 to 100", probability, (0.0, 100.0), True)},
-    "scaled": {"minmax": Transform("value", "as stored, 0 to 1", probability, (0.0, 1.0), True)},
+    "percentiles": {"percentile": Transform("percentile", "as stored", probability, (0.0, 100.0), True)},
+    "scaled": {"minmax": Transform("value", "as stored", probability, (0.0, 1.0), True)},
 }
 """How values that are no attention over the tiles are shown, by what they are: as they are, and in no other way."""

@@ -67,7 +67,7 @@ def open_map(
     scores = read_map(path, values=values, given=given, features=features, column=column)
     folder = Path(tempfile.mkdtemp(prefix="napari-asmil-map-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    run = write_maps([scores], folder / f"{path.name.partition('.')[0]}.asmil", contours=contours)
+    run = write_maps([scores], folder / f"{path.stem}.asmil", contours=contours)
     run = controller.add_run(run.path)
     controller.show_map(run, scores.bag.slide_id)
     return run, [f"MAP {path.name}", *scores.describe(), run.no_attention or f"shown as {run.map_words}"]
