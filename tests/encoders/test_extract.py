@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from threading import Event as Flag
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -13,6 +14,7 @@ from PIL import Image
 
 from napari_asmil.bags import in_memory_bag, read_bag, write_bag
 from napari_asmil.encoders import extract, get_encoder, reading
+from napari_asmil.encoders.kept import SETTINGS
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, Event, Finished, Started
 from napari_asmil.geometry import TileGrid
@@ -115,12 +117,17 @@ def test_every_tile_is_read_once_in_blocks_of_whole_rows() -> None:
         assert height < reading.BLOCK[0] and width < reading.BLOCK[1]
 
 
-def test_a_slide_is_asked_for_pixels_far_less_often_than_it_has_tiles(slide: tuple[Path, NDArray[np.uint8]]) -> None:
+def test_the_tiles_of_a_file_are_decoded_once_though_many_of_a_grid_lie_on_each(
+    slide: tuple[Path, NDArray[np.uint8]],
+) -> None:
     x, y = np.meshgrid(np.arange(0, 896, 32), np.arange(0, 576, 32))
     grid = TileGrid(np.stack([x.ravel(), y.ravel()], axis=1), 32)
     with open_slide(slide[0]) as opened:
         assert sum(len(indices) for indices, _ in reading.tile_batches(opened, grid, 32)) == len(grid) == 504
-        assert opened.requests == 1
+        rows, columns = (
+            -(-int(edge) // chunk) for edge, chunk in zip((576, 896), opened.levels[0].chunks, strict=False)
+        )
+        assert opened.reads == rows * columns
 
 
 def test_events_count_the_tiles_up_to_all_of_them(
@@ -240,3 +247,121 @@ def test_settings_that_do_not_fit_are_refused_and_nothing_is_written(
     with pytest.raises(InputError, match=reason):
         list(extract(image[0], tmp_path / "bags" / "image.h5", **options))  # type: ignore[arg-type]
     assert not (tmp_path / "bags" / "image.h5").exists()
+
+
+class Stand:
+    """An encoder that keeps the tiles it saw: their mean red, and their edge."""
+
+    name, dim, licence, how = "stand", 2, "", "in a test"
+
+    def __init__(self, tile_px: int | None = None, mpp: float | None = None, batch: int = 1) -> None:
+        self.tile_px, self.mpp, self.batch = tile_px, mpp, batch
+        self.sizes: list[int] = []
+
+    def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.sizes.append(len(tiles))
+        red = tiles[..., 0].mean(axis=(1, 2))
+        return np.stack([red, np.full(len(tiles), tiles.shape[1])], axis=1).astype(np.float32)
+
+
+def test_tiles_are_of_the_size_and_scale_that_the_encoder_was_made_for(
+    slide: tuple[Path, NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    list(extract(slide[0], tmp_path / "a.h5", encoder=Stand(40, 0.5), cover=True))
+    bag = read_bag(tmp_path / "a.h5")
+    assert bag.tiles is not None
+    assert (bag.tiles.size, bag.tile_px, bag.encoder) == (80, 40, "stand")
+    assert set(bag.features()[:, 1]) == {40}
+    assert any("encoder stand: in a test" in line for line in bag.derivation)
+
+
+@pytest.mark.parametrize(
+    ("options", "level0", "says"),
+    [
+        ({"size": 120}, 120, "tile edge 120 level-0 px, as asked, seen by the encoder as 40 px"),
+        ({"tile_px": 60}, 120, "= 60 px x 0.5 mpp"),
+        ({"tile_px": 60}, 120, "true mpp 0.75 of the 40 px that the encoder sees"),
+        ({"mpp": 0.25}, 40, "= 40 px x 0.25 mpp"),
+        ({"tile_px": 64, "mpp": 1.0}, 256, "= 64 px x 1 mpp"),
+    ],
+)
+def test_what_is_asked_for_counts_more_and_the_encoder_still_sees_its_own_size(
+    slide: tuple[Path, NDArray[np.uint8]], tmp_path: Path, options: dict[str, float], level0: int, says: str
+) -> None:
+    list(extract(slide[0], tmp_path / "a.h5", encoder=Stand(40, 0.5), cover=True, **options))  # type: ignore[arg-type]
+    bag = read_bag(tmp_path / "a.h5")
+    assert bag.tiles is not None
+    assert (bag.tiles.size, bag.tile_px) == (level0, 40)
+    assert set(bag.features()[:, 1]) == {40}
+    assert any(says in line for line in bag.derivation)
+
+
+def test_resampling_to_the_encoders_size_keeps_the_mean(slide: tuple[Path, NDArray[np.uint8]], tmp_path: Path) -> None:
+    path, pixels = slide
+    list(extract(path, tmp_path / "a.h5", encoder=Stand(40), size=100, cover=True))
+    bag = read_bag(tmp_path / "a.h5")
+    assert bag.tiles is not None
+    means = [pixels[y : y + 100, x : x + 100, 0].mean() for x, y in bag.tiles.xy]
+    np.testing.assert_allclose(bag.features()[:, 0], means, atol=1.5)
+
+
+def test_an_encoder_that_wants_many_tiles_at_once_gets_them(
+    image: tuple[Path, NDArray[np.uint8]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "BATCH_PIXELS", 2 * 32 * 32)
+    encoder = Stand(batch=6)
+    list(extract(image[0], tmp_path / "a.h5", encoder=encoder, size=32, cover=True))
+    assert len(encoder.sizes) < 5 and min(encoder.sizes[:-1]) >= 6 and sum(encoder.sizes) == 15
+
+
+def test_a_bag_made_before_settings_were_many_is_kept(
+    image: tuple[Path, NDArray[np.uint8]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "ROUTE", 1, raising=False)
+    out = tmp_path / "image.h5"
+    list(extract(image[0], out, size=32, cover=True))
+    with h5py.File(out, "r+") as file:
+        said = json.loads(file.attrs[SETTINGS])
+        for name in ("within", "min_tissue", "roles", "route"):
+            del said[name]
+        file.attrs[SETTINGS] = json.dumps(said)
+    assert [type(event) for event in extract(image[0], out, size=32, cover=True)] == [Finished]
+
+
+def test_a_bag_whose_pixels_were_read_in_another_way_is_never_overwritten(
+    image: tuple[Path, NDArray[np.uint8]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "image.h5"
+    list(extract(image[0], out, size=32, cover=True))
+    monkeypatch.setattr(reading, "ROUTE", "by hand", raising=False)
+    with pytest.raises(InputError, match="made with another way of reading pixels"):
+        list(extract(image[0], out, size=32, cover=True))
+
+
+def test_a_group_counts_as_what_it_is_said_to_be(image: tuple[Path, NDArray[np.uint8]], tmp_path: Path) -> None:
+    path = _square(tmp_path / "image.geojson")
+    two = json.loads(path.read_text())
+    other = json.loads(path.read_text())["features"][0]
+    other["geometry"]["coordinates"] = [[[64, 0], [96, 0], [96, 32], [64, 32], [64, 0]]]
+    other["properties"]["classification"]["name"] = "Gland"
+    path.write_text(json.dumps({**two, "features": [*two["features"], other]}))
+    labels = []
+    for number, roles in enumerate([None, {"Gland": "tumour"}, {"Gland": "tumour", "Tumor": "ignore"}]):
+        out = tmp_path / f"{number}.h5"
+        list(extract(image[0], out, size=32, cover=True, contours=path, roles=roles))  # type: ignore[arg-type]
+        found = read_bag(out).tile_labels
+        assert found is not None
+        labels.append(found[:3].tolist())
+    assert labels == [[1, 0.5, 0], [1, 0.5, 1], [0, 0, 1]]
+    with pytest.raises(InputError, match="no group of contours called Nest"):
+        list(extract(image[0], tmp_path / "x.h5", size=32, cover=True, contours=path, roles={"Nest": "tumour"}))
+
+
+def test_a_stranger_encoder_that_breaks_leaves_no_file(image: tuple[Path, NDArray[np.uint8]], tmp_path: Path) -> None:
+    class Breaks(Stand):
+        def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
+            return np.full((len(tiles), 2), np.nan, np.float32)
+
+    with pytest.raises(InputError, match="NaN or infinite values, in 15 of 15 tiles"):
+        list(extract(image[0], tmp_path / "bags" / "a.h5", encoder=Breaks(), size=32, cover=True))
+    assert list((tmp_path / "bags").iterdir()) == []

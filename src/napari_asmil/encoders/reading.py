@@ -1,20 +1,30 @@
-"""Tile pixels, read from the slide a block at a time."""
+"""Tile pixels of a whole slide, read in the order in which it is stored, a little ahead of who asks for them."""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from napari_asmil.cache import ArrayCache
 from napari_asmil.geometry import TileGrid
 from napari_asmil.slides import Slide
+from napari_asmil.slides.lazy import TileArray
 
 BLOCK = (1024, 8192)
-"""Rows and columns of level-0 px whose tiles are read at once: wide, since slides are stored in rows of tiles."""
+"""Rows and columns of level-0 px whose tiles are read together: wide, since slides are stored in rows of tiles."""
+CACHE = 2**26
+"""Bytes of decoded tiles of the file that are kept meanwhile, or what two rows of tiles take if that is more."""
 BATCH_PIXELS = 2**18
 """About this many tile pixels are handed out at once: well below a second of any encoder's work."""
+READ_PIXELS = 2**21
+"""About this many tile pixels are read at once, in a thread, while the ones before are handed out."""
+AHEAD = 2
+"""So many of those are held at most besides the one that is handed out."""
 
 
 def read_level(downsamples: list[tuple[float, float]], reduction: float) -> int:
@@ -23,44 +33,79 @@ def read_level(downsamples: list[tuple[float, float]], reduction: float) -> int:
     return max(fine, default=0)
 
 
-def blocks(grid: TileGrid) -> list[NDArray[np.intp]]:
-    """Indices of the tiles of each block, in reading order; together every tile once."""
-    cell = (grid.xy - grid.xy.min(axis=0)) // np.array(BLOCK[::-1])
+def blocks(grid: TileGrid, width: int = BLOCK[1]) -> list[NDArray[np.intp]]:
+    """Indices of the tiles of each block at least that wide, in reading order; together every tile once."""
+    cell = (grid.xy - grid.xy.min(axis=0)) // (max(width, BLOCK[1]), BLOCK[0])
     order = np.lexsort((grid.xy[:, 0], grid.xy[:, 1], cell[:, 0], cell[:, 1]))
     changes = np.any(np.diff(cell[order], axis=0) != 0, axis=1)
     return np.split(order, np.flatnonzero(changes) + 1)
 
 
 def tile_batches(slide: Slide, grid: TileGrid, tile_px: int) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint8]]]:
-    """All tiles as (indices (n,), RGB uint8 (n, tile_px, tile_px, 3)), a batch at a time.
+    """All tiles as (indices (n,), RGB uint8 (n, tile_px, tile_px, 3)), a batch at a time, always in the same order.
 
     Tiles whose edge is `tile_px` level-0 px are the slide's own pixels; others are resampled, with an antialiased
-    triangle filter, from the smallest level that has the resolution.
+    triangle filter, from the smallest level that has the resolution. A thread reads ahead.
+
+    Raises
+    ------
+    InputError
+        When the slide cannot be read where a tile lies.
     """
     level = read_level(slide.downsamples, grid.size / tile_px)
+    scale = slide.downsamples[level]
+    source, width = _source(slide.levels[level], grid.size / scale[0])
     step = max(1, BATCH_PIXELS // tile_px**2)
-    for block in blocks(grid):
-        pixels, boxes = _read_block(slide, level, grid, block)
-        for start in range(0, len(block), step):
-            batch = slice(start, start + step)
-            yield block[batch], np.stack([_cut(pixels, box, tile_px) for box in boxes[batch]])
+    together = max(step, READ_PIXELS // tile_px**2 // step * step)
+    pieces = iter(
+        [
+            block[at : at + together]
+            for block in blocks(grid, round(width * scale[1]))
+            for at in range(0, len(block), together)
+        ]
+    )
+    ahead: deque[tuple[NDArray[np.intp], Future[NDArray[np.uint8]]]] = deque()
+    pool = ThreadPoolExecutor(1, thread_name_prefix="tiles")
+    try:
+        while True:
+            while len(ahead) < AHEAD and (piece := next(pieces, None)) is not None:
+                ahead.append((piece, pool.submit(_read, source, scale, grid, piece, tile_px)))
+            if not ahead:
+                return
+            indices, reading = ahead.popleft()
+            tiles = reading.result()
+            for start in range(0, len(indices), step):
+                yield indices[start : start + step], tiles[start : start + step]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read_block(
-    slide: Slide, level: int, grid: TileGrid, block: NDArray[np.intp]
-) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """The pixels around a block's tiles, and each tile's box (x0, y0, x1, y1) in them."""
-    down_y, down_x = slide.downsamples[level]
-    corners = np.concatenate([grid.xy[block], grid.xy[block] + grid.size], axis=1) / (down_x, down_y, down_x, down_y)
-    x0, y0 = np.floor(corners[:, :2].min(axis=0)).astype(int).tolist()
-    x1, y1 = np.ceil(corners[:, 2:].max(axis=0)).astype(int).tolist()
-    return slide.read(level, y0, y1, x0, x1), corners - (x0, y0, x0, y0)
+def _source(level: TileArray, size: float) -> tuple[TileArray, int]:
+    """The level through a cache of its own, which holds two rows of tiles of that size, and the width of its blocks.
+
+    A window's tiles thus stay in theirs. What can only be decoded whole is not decoded twice.
+    """
+    high, wide, _ = level.chunks
+    if (high, wide) == level.shape[:2]:
+        return level, wide
+    rows = 2 * (size + 2 * high) * max(wide, BLOCK[1]) * 3
+    return level.through(ArrayCache(max(CACHE, round(rows)))), wide
 
 
-def _cut(pixels: NDArray[np.uint8], box: NDArray[np.float64], tile_px: int) -> NDArray[np.uint8]:
-    x0, y0, x1, y1 = box.tolist()
-    if x1 - x0 == tile_px and y1 - y0 == tile_px and x0 == int(x0) and y0 == int(y0):
-        return pixels[int(y0) : int(y1), int(x0) : int(x1)]
-    image = Image.fromarray(pixels[int(y0) : int(np.ceil(y1)), int(x0) : int(np.ceil(x1))])
-    inside = (x0 - int(x0), y0 - int(y0), x1 - int(x0), y1 - int(y0))
-    return np.asarray(image.resize((tile_px, tile_px), Image.Resampling.BILINEAR, box=inside))
+def _read(
+    level: TileArray, scale: tuple[float, float], grid: TileGrid, indices: NDArray[np.intp], tile_px: int
+) -> NDArray[np.uint8]:
+    """Pixels of these tiles, uint8 (n, tile_px, tile_px, 3)."""
+    down_y, down_x = scale
+    corners = np.concatenate([grid.xy[indices], grid.xy[indices] + grid.size], axis=1)
+    out = np.empty((len(indices), tile_px, tile_px, 3), dtype=np.uint8)
+    for tile, box in zip(out, (corners / (down_x, down_y, down_x, down_y)).tolist(), strict=True):
+        x0, y0, x1, y1 = box
+        left, top, right, bottom = int(np.floor(x0)), int(np.floor(y0)), int(np.ceil(x1)), int(np.ceil(y1))
+        if (left, top, right, bottom) == (x0, y0, x1, y1) and x1 - x0 == y1 - y0 == tile_px:
+            level.read(top, bottom, left, right, tile)
+        else:
+            image = Image.fromarray(level.read(top, bottom, left, right))
+            inside = (x0 - left, y0 - top, x1 - left, y1 - top)
+            tile[:] = np.asarray(image.resize((tile_px, tile_px), Image.Resampling.BILINEAR, box=inside))
+    return out

@@ -52,9 +52,29 @@ class TileArray:
         pixels: NDArray[np.uint8] = self.region(y0, y1, x0, x1)[(inner_rows, inner_columns, *rest)]
         return pixels
 
-    def region(self, y0: int, y1: int, x0: int, x1: int) -> NDArray[np.uint8]:
-        """Pixels of a box inside the level, put together from blocks: uint8 (y1 - y0, x1 - x0, 3)."""
-        out = np.empty((y1 - y0, x1 - x0, 3), dtype=np.uint8)
+    def through(self, cache: ArrayCache) -> TileArray:
+        """The same level, whose blocks are kept in another cache."""
+        return TileArray(self._level, cache, self._key)
+
+    def read(self, y0: int, y1: int, x0: int, x1: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """Pixels of a box, uint8 (y1 - y0, x1 - x0, 3), white outside the level; in `out` if given."""
+        self.requests += 1
+        rows, columns, _ = self.shape
+        inside = [min(max(v, 0), limit) for v, limit in ((y0, rows), (y1, rows), (x0, columns), (x1, columns))]
+        ya, yb, xa, xb = inside
+        if inside == [y0, y1, x0, x1]:
+            return self.region(ya, yb, xa, xb, out)
+        if out is None:
+            out = np.empty((y1 - y0, x1 - x0, 3), dtype=np.uint8)
+        out[:] = 255
+        if yb > ya and xb > xa:
+            self.region(ya, yb, xa, xb, out[ya - y0 : yb - y0, xa - x0 : xb - x0])
+        return out
+
+    def region(self, y0: int, y1: int, x0: int, x1: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """Pixels of a box inside the level, uint8 (y1 - y0, x1 - x0, 3), from blocks; in `out` if given."""
+        if out is None:
+            out = np.empty((y1 - y0, x1 - x0, 3), dtype=np.uint8)
         height, width = self._level.block
         for row in range(y0 // height, -(-y1 // height) if y1 > y0 else 0):
             for column in range(x0 // width, -(-x1 // width) if x1 > x0 else 0):

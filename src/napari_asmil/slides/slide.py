@@ -103,24 +103,19 @@ class Slide:
         """How often pixels of any level were asked for, cached or not."""
         return sum(level.requests for level in self.levels)
 
-    def read(self, level: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[np.uint8]:
+    def read(
+        self, level: int, y0: int, y1: int, x0: int, x1: int, out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
         """Pixels ``[y0, y1) x [x0, x1)`` of a level, in level px: uint8 (y1 - y0, x1 - x0, 3); white outside.
+
+        They are written to `out` where it is given, and that is what is returned.
 
         Raises
         ------
         InputError
             When the file cannot be decoded there, or the slide was closed.
         """
-        array = self.levels[level]
-        rows, columns, _ = array.shape
-        inside = [min(max(v, 0), limit) for v, limit in ((y0, rows), (y1, rows), (x0, columns), (x1, columns))]
-        ya, yb, xa, xb = inside
-        if inside == [y0, y1, x0, x1]:
-            return array[ya:yb, xa:xb]
-        out = np.full((y1 - y0, x1 - x0, 3), 255, dtype=np.uint8)
-        if yb > ya and xb > xa:
-            out[ya - y0 : yb - y0, xa - x0 : xb - x0] = array[ya:yb, xa:xb]
-        return out
+        return self.levels[level].read(y0, y1, x0, x1, out)
 
     def dask(self, level: int) -> dask.array.Array:
         """A level as a dask array of about 1024 px chunks, whole tiles of the file."""
