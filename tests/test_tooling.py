@@ -22,6 +22,8 @@ WORKS_UNSEEN = {
     "openslide-bin": "the library that openslide-python loads",
     "pyqt6": "the binding that qtpy finds",
     "pyside6": "the binding that qtpy finds",
+    "timm": "asked for by name, when an encoder of it is wanted",
+    "transformers": "asked for by name, when an encoder of it is wanted",
 }
 
 

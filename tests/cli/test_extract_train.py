@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -128,3 +129,60 @@ def test_train_says_what_is_wrong_and_writes_nothing(
     assert code == 2
     assert says in " ".join(complaint.split())
     assert not (tmp_path / "run").exists()
+
+
+def test_encoders_are_listed_with_their_licences(command: Command) -> None:
+    code, said, _ = command("encoders")
+    assert code == 0
+    for words in (
+        "resnet50_trunc:WEIGHTS",
+        "pt2:FILE.pt2",
+        "MahmoodLab/UNI\n    CC-BY-NC-ND-4.0; not for commercial use; gated: ask for access on its page",
+    ):
+        assert words in said
+
+
+def test_the_licence_of_a_model_is_told_before_it_is_downloaded(
+    images: Path, tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    options = ("--encoder", "transformers:owkin/phikon", "--out", tmp_path / "bags")
+    code, _, complaint = command("extract", images / "img0.png", *options)
+    told = " ".join(complaint.split())
+    assert code == 2
+    assert told.index("Owkin's licence; not for commercial use") < told.index(
+        "pip install 'napari-asmil[transformers]'"
+    )
+    assert not (tmp_path / "bags").exists()
+
+
+def test_outlines_of_tissue_are_written_and_taken_back(images: Path, tmp_path: Path, command: Command) -> None:
+    out = tmp_path / "tissue.geojson"
+    code, said, _ = command("tissue", images / "img1.png", "--out", out, "--threshold", 0.5)
+    assert code == 0
+    assert said.startswith(f"{out}: ") and "above a threshold of 0.5" in said
+    options = ("--within", out, "--size", 16, "--min-tissue", 0.2, "--out", tmp_path / "bags")
+    code, said, _ = command("extract", images / "img1.png", *options)
+    bag = read_bag(tmp_path / "bags" / "img1.h5")
+    assert code == 0
+    assert bag.tiles is not None and bag.tiles.xy.tolist() == [[0, 32]]
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--encoder", "clairvoyant", "--size", 16), "no encoder 'clairvoyant'"),
+        (("--encoder", "resnet18", "--size", 16), "It is written resnet18:WEIGHTS"),
+        (("--cover", "--within", "a.geojson", "--size", 16), "not both"),
+        (("--min-tissue", 50, "--size", 16), "from 0 to 1, not 50"),
+        (("--role", "Gland", "--size", 16), "'Gland' is no role"),
+        (("--device", "abacus", "--encoder", "pt2:x.pt2", "--size", 16), "no device 'abacus'"),
+    ],
+)
+def test_extract_says_what_does_not_fit(
+    images: Path, tmp_path: Path, command: Command, options: tuple, says: str
+) -> None:
+    code, _, complaint = command("extract", images / "img0.png", *options, "--out", tmp_path / "bags")
+    assert code == 2
+    assert says in " ".join(complaint.split())
+    assert not (tmp_path / "bags").exists()

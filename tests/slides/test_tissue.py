@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import label
 
 from napari_asmil import open_slide
 from napari_asmil.errors import InputError
-from napari_asmil.slides.tissue import stain_doubt, tile_grid, tissue_mask
+from napari_asmil.slides.tissue import TissueRule, stain_doubt, tile_grid, tissue_mask
 
 MICRON = {"photometric": "rgb", "resolution": (10000, 10000), "resolutionunit": "CENTIMETER"}
 
@@ -92,3 +93,72 @@ def test_a_slide_that_is_no_h_and_e_is_told_where_tissue_is_looked_for(make_tiff
     with open_slide(make_tiff(array, **MICRON)) as slide:
         doubt = stain_doubt(slide, tissue_mask(slide))
     assert said in doubt and bool(doubt) == bool(said)
+
+
+def speckled(make_tiff, **options):
+    """A pink square of 400 px with a hole of 40, and a speck of 60, at 1 µm per px unless said."""
+    array = np.full((800, 1000, 3), 245, np.uint8)
+    array[100:500, 200:600] = array[600:660, 800:860] = (220, 120, 170)
+    array[280:320, 380:420] = 245
+    return make_tiff(array, **options)
+
+
+def pieces_and_holes(slide, **rule):
+    mask, _ = tissue_mask(slide, TissueRule(smoothing=1, **rule))
+    return label(mask)[1], label(~mask)[1] - 1
+
+
+def test_small_pieces_are_dropped_and_small_holes_filled_by_their_area_in_square_millimetres(make_tiff):
+    with open_slide(speckled(make_tiff, **MICRON)) as slide:
+        assert pieces_and_holes(slide) == (2, 1)
+        assert pieces_and_holes(slide, smallest_piece=0.0035, largest_hole=0.0015) == (2, 1)
+        assert pieces_and_holes(slide, smallest_piece=0.0037) == (1, 1)
+        assert pieces_and_holes(slide, largest_hole=0.0017) == (2, 0)
+        assert "mm²" in TissueRule(smallest_piece=0.5).words(slide)
+
+
+def test_areas_are_level_0_px_where_the_pixel_size_is_unknown(make_tiff):
+    with open_slide(speckled(make_tiff, photometric="rgb")) as slide:
+        assert slide.mpp is None
+        assert pieces_and_holes(slide, smallest_piece=3599, largest_hole=1599) == (2, 1)
+        assert pieces_and_holes(slide, smallest_piece=3601, largest_hole=1600) == (1, 0)
+        assert "level-0 px" in TissueRule(smallest_piece=3601).words(slide)
+
+
+def test_glass_around_tissue_is_no_hole(make_tiff):
+    with open_slide(speckled(make_tiff, **MICRON)) as slide:
+        assert not tissue_mask(slide, TissueRule(largest_hole=1e9))[0].all()
+
+
+@pytest.mark.parametrize(("threshold", "share"), [(0.0, 1.0), (0.4, 0.25), (0.5, 0.0)])
+def test_a_threshold_that_is_given_takes_the_place_of_otsus(make_tiff, threshold, share):
+    array = np.full((400, 400, 3), (245, 240, 245), np.uint8)
+    array[:200, :200] = (220, 120, 170)  # saturation 100 / 220
+    with open_slide(make_tiff(array, **MICRON)) as slide:
+        rule = TissueRule(smoothing=1, threshold=threshold)
+        assert tissue_mask(slide, rule)[0].mean() == share
+        assert f"above a threshold of {threshold:g}" in rule.words(slide)
+
+
+def test_the_mask_is_as_fine_as_the_rule_says(stained):
+    assert tissue_mask(stained, TissueRule(mpp=8.0))[1] == (8, 8)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"mpp": 0.0}, {"smoothing": 0}, {"threshold": 1.5}, {"smallest_piece": -1.0}, {"largest_hole": float("nan")}],
+)
+def test_a_rule_that_cannot_be_is_refused(wrong):
+    with pytest.raises(InputError):
+        TissueRule(**wrong)
+
+
+def test_no_tissue_is_demanded_where_the_least_share_is_0_yet_some_there_must_be(stained):
+    grid = tile_grid(stained, 100, stride=50, min_tissue=0.0)
+    x, y = grid.xy.T
+    assert (x.min(), x.max(), y.min(), y.max()) == (150, 650, 50, 450)
+
+
+def test_tissue_may_be_known_otherwise_than_by_a_mask(stained):
+    grid = tile_grid(stained, 100, share=lambda tiles: (tiles.xy[:, 0] == 300) * 0.5)
+    assert set(grid.xy[:, 0].tolist()) == {300} and len(grid) == 8

@@ -5,6 +5,6 @@ from __future__ import annotations
 from napari_asmil.encoders.base import Encoder
 from napari_asmil.encoders.extract import extract
 from napari_asmil.encoders.many import bag_path, extract_all
-from napari_asmil.encoders.registry import ENCODERS, get_encoder
+from napari_asmil.encoders.registry import encoder_names, get_encoder, licence_notice
 
-__all__ = ["ENCODERS", "Encoder", "bag_path", "extract", "extract_all", "get_encoder"]
+__all__ = ["Encoder", "bag_path", "encoder_names", "extract", "extract_all", "get_encoder", "licence_notice"]

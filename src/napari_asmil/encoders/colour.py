@@ -65,6 +65,11 @@ class ColourEncoder:
     name = "colour"
     dim = len(FEATURES)
     features = FEATURES
+    tile_px = None
+    mpp = None
+    licence = "part of this package, BSD-3-Clause; nothing to download"
+    batch = 1
+    how = ""
 
     def __call__(self, tiles: NDArray[np.uint8]) -> Values:
         """Features float32 (N, 45) of RGB tiles uint8 (N, s, s, 3).

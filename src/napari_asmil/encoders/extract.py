@@ -4,28 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from threading import Event as Flag
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.annotations import read_annotations
+from napari_asmil.annotations import Role, read_annotations
 from napari_asmil.annotations.points import read_points, tiles_with_points
 from napari_asmil.bags import in_memory_bag, write_bag
 from napari_asmil.bags.trident import TRUTH
+from napari_asmil.encoders import reading
+from napari_asmil.encoders.areas import within as inside
 from napari_asmil.encoders.base import Encoder
+from napari_asmil.encoders.batches import gathered
 from napari_asmil.encoders.kept import SETTINGS, made_before
-from napari_asmil.encoders.reading import tile_batches
 from napari_asmil.encoders.registry import get_encoder
-from napari_asmil.encoders.tile_edge import tile_edge
+from napari_asmil.encoders.tile_edge import TileSize, tile_edge
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, Event, Finished, Started
 from napari_asmil.files import why
 from napari_asmil.geometry import TileGrid
 from napari_asmil.slides import Slide, open_slide
-from napari_asmil.slides.tissue import stain_doubt, tile_grid, tissue_mask
+from napari_asmil.slides.tissue import DEFAULT_RULE, stain_doubt, tile_grid, tissue_mask
 from napari_asmil.words import counted
 
 POSITIVE_CLASSES = ("epithelial",)
@@ -39,13 +42,17 @@ def extract(
     slide_path: str | Path,
     out: str | Path,
     *,
-    encoder: str = "colour",
+    encoder: str | Encoder = "colour",
+    device: str = "auto",
     tile_px: int | None = None,
     mpp: float | None = None,
     size: int | None = None,
     stride: int | None = None,
     cover: bool = False,
+    within: str | Path | None = None,
+    min_tissue: float = 0.5,
     contours: str | Path | None = None,
+    roles: Mapping[str, Role] | None = None,
     points: str | Path | None = None,
     stop: Flag | None = None,
 ) -> Iterator[Event]:
@@ -58,16 +65,24 @@ def extract(
     ----------
     slide_path, out : path-like
         The slide or image, and the feature file to write (TRIDENT's layout, HDF5).
-    encoder : str
-        Name of an encoder.
+    encoder : str or Encoder
+        What `get_encoder` takes, or has made.
+    device : str
+        Where networks compute: auto, cpu, cuda:N or mps.
     tile_px, mpp, size : optional
-        Tile size: see `tile_edge`.
+        Tile size: see `tile_edge`; what the encoder was made for where they are absent.
     stride : int, optional
         Step between tiles in level-0 px; the tile edge when absent.
     cover : bool
         Tiles over the whole image, without a tissue mask.
+    within : path-like, optional
+        An annotation file: tiles lie inside its contours, less those excluded, instead of on tissue found.
+    min_tissue : float
+        Share of a tile that must be tissue, or within; 0 takes every tile that has any.
     contours, points : path-like, optional
         Truth for the tiles: their share inside tumour contours, or 1 where they hold an epithelial nucleus.
+    roles : mapping of str to str, optional
+        What groups of contours count as, see `parse_roles`.
     stop : threading.Event, optional
         Looked at after every batch; a stopped extraction leaves no file.
 
@@ -84,9 +99,11 @@ def extract(
     slide_path, out = Path(slide_path), Path(out)
     if contours is not None and points is not None:
         raise InputError("Tile truth comes from contours or from points, not both.")
-    encode = get_encoder(encoder)
+    check_area(cover=cover, within=within, min_tissue=min_tissue)
+    encode = get_encoder(encoder, device) if isinstance(encoder, str) else encoder
+    wanted = TileSize(size, tile_px, mpp).suited(encode)
     with open_slide(slide_path) as slide:
-        edge = tile_edge(slide, tile_px=tile_px, mpp=mpp, size=size)
+        edge = tile_edge(slide, tile_px=wanted.tile_px, mpp=wanted.mpp, size=wanted.size, sees=encode.tile_px)
         made_from = {
             "slide": _fingerprint(slide_path),
             "encoder": encode.name,
@@ -95,23 +112,29 @@ def extract(
             "cover": cover,
             "contours": None if contours is None else _fingerprint(Path(contours)),
             "points": None if points is None else _fingerprint(Path(points)),
+            "within": None if within is None else _fingerprint(Path(within)),
+            "min_tissue": min_tissue,
+            "roles": dict(roles or {}),
+            "route": getattr(reading, "ROUTE", 1),
         }
         settings = json.dumps(made_from, sort_keys=True, allow_nan=False)
         if made_before(out, settings):
             yield Finished(out, "done", "It is there already, made with the same settings.")
             return
         _make_folder(out.parent)
-        mask = None if cover else tissue_mask(slide)
-        grid = tile_grid(slide, edge.level0, stride=stride, cover=cover, mask=mask)
+        mask = None if cover or within is not None else tissue_mask(slide)
+        share = None if within is None else inside(within, slide)
+        grid = tile_grid(slide, edge.level0, stride=stride, cover=cover, mask=mask, share=share, min_tissue=min_tissue)
         doubt = "" if mask is None else stain_doubt(slide, mask)
-        truth = _truth(slide, grid, contours, points)
+        truth = _truth(slide, grid, contours, roles, points)
         yield Started(out, len(grid), unit="tiles")
         features = np.empty((len(grid), encode.dim), dtype=np.float32)
-        for done in _encode(slide, grid, edge.px, encode, features):
-            yield BatchDone(0, done, len(grid), phase="extract")
-            if stop is not None and stop.is_set() and done < len(grid):
-                yield Finished(out, "stopped", f"Stopped after {done} of {len(grid)} tiles; nothing was written.")
-                return
+        with closing(_encode(slide, grid, edge.px, encode, features)) as batches:
+            for done in batches:
+                yield BatchDone(0, done, len(grid), phase="extract")
+                if stop is not None and stop.is_set() and done < len(grid):
+                    yield Finished(out, "stopped", f"Stopped after {done} of {len(grid)} tiles; nothing was written.")
+                    return
         bag = in_memory_bag(
             out.stem,
             features,
@@ -124,10 +147,33 @@ def extract(
             slide_path=slide_path,
             contours_path=None if contours is None else Path(contours),
         )
-    derivation = edge.derivation + (f"; {doubt}" if doubt else "")
+        laid = _area_words(slide, cover=cover, within=within, min_tissue=min_tissue)
+    computed = f"encoder {encode.name}: {encode.how}" if encode.how else ""
+    derivation = "; ".join(filter(None, (edge.derivation, laid, computed, doubt)))
     write_bag(out, bag, attrs={SETTINGS: settings, "derivation": derivation, TRUTH: _truth_words(contours, points)})
     said = f"{counted(len(grid), 'tile')} x {encode.dim} features; {edge.derivation}."
     yield Finished(out, "done", said + (f" {NOTE}{doubt}" if doubt else ""))
+
+
+def check_area(*, cover: bool, within: str | Path | None, min_tissue: float) -> None:
+    """Refuse what says nothing of where tiles may lie, on any slide.
+
+    Raises
+    ------
+    InputError
+        When everything and a part are asked for at once, or a share is none.
+    """
+    if cover and within is not None:
+        raise InputError("Tiles lie on the whole image (--cover) or within contours (--within), not both.")
+    if not 0 <= min_tissue <= 1:
+        raise InputError(f"The least share of tissue in a tile (--min-tissue) is from 0 to 1, not {min_tissue:g}.")
+
+
+def _area_words(slide: Slide, *, cover: bool, within: str | Path | None, min_tissue: float) -> str:
+    if cover:
+        return "tiles over the whole image"
+    where = DEFAULT_RULE.words(slide) if within is None else f"within the contours of {Path(within).name}"
+    return f"{where}; at least {min_tissue:.3g} of a tile"
 
 
 def _truth_words(contours: str | Path | None, points: str | Path | None) -> str:
@@ -149,21 +195,28 @@ def _make_folder(folder: Path) -> None:
 
 def _encode(
     slide: Slide, grid: TileGrid, tile_px: int, encode: Encoder, features: NDArray[np.float32]
-) -> Iterator[int]:
-    """Fill `features`; yields how many tiles are done, after every batch."""
+) -> Generator[int]:
+    """Fill `features`; yields how many tiles are done, after every batch. It reads ahead: close it before the slide."""
     done = 0
-    for indices, tiles in tile_batches(slide, grid, tile_px):
+    for indices, tiles in gathered(reading.tile_batches(slide, grid, tile_px), encode.batch):
         features[indices] = encode(tiles)
         done += len(indices)
         yield done
 
 
 def _truth(
-    slide: Slide, grid: TileGrid, contours: str | Path | None, points: str | Path | None
+    slide: Slide,
+    grid: TileGrid,
+    contours: str | Path | None,
+    roles: Mapping[str, Role] | None,
+    points: str | Path | None,
 ) -> NDArray[np.float32] | None:
     if contours is not None:
-        drawn = read_annotations(contours)
-        drawn.check_on((slide.shape[1], slide.shape[0]))
+        drawn = read_annotations(contours, slide.frame)
+        drawn.check_on(slide.frame.size)
+        if roles and drawn.groups:
+            known = {name: role for name, role in roles.items() if name in drawn.groups}
+            drawn = drawn.with_roles(known or roles)
         return drawn.tile_share(grid).astype(np.float32)
     if points is not None:
         return tiles_with_points(grid, read_points(points, slide.path.stem, slide.shape, POSITIVE_CLASSES))

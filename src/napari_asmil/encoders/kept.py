@@ -20,7 +20,13 @@ WORDS = {
     "cover": "another choice of covering the whole slide",
     "contours": "other contours",
     "points": "other points",
+    "min_tissue": "another least share of tissue",
+    "within": "other contours to lay tiles in",
+    "roles": "other roles of contours",
+    "route": "another way of reading pixels",
 }
+BEFORE = {"min_tissue": 0.5, "roles": {}, "route": 1}
+"""What bags were made with that do not say."""
 
 
 def made_before(bag: Path, settings: str) -> bool:
@@ -32,10 +38,12 @@ def made_before(bag: Path, settings: str) -> bool:
         When a sound file is there that was made with other settings, or does not say with which.
     """
     there = _settings_of(bag)
-    if there is None or there == settings:
-        return there is not None
-    wanted, found = json.loads(settings), json.loads(there or "{}")
+    if there is None:
+        return False
+    wanted, found = json.loads(settings), {**BEFORE, **json.loads(there or "{}")}
     differing = [WORDS.get(name, name) for name in wanted if found.get(name) != wanted[name]]
+    if there and not differing:
+        return True
     what = f"with {', '.join(differing)}" if there else "by something else"
     raise InputError(
         f"A feature file is there already, made {what}; it is not overwritten.",

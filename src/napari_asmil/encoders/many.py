@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from threading import Event as Flag
 from typing import TypedDict, Unpack
 
-from napari_asmil.encoders.extract import NOTE, extract
+from napari_asmil.annotations import Role
+from napari_asmil.encoders.base import Encoder
+from napari_asmil.encoders.extract import NOTE, check_area, extract
 from napari_asmil.encoders.registry import get_encoder
-from napari_asmil.encoders.tile_edge import check_tile_size
+from napari_asmil.encoders.tile_edge import TileSize
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, EpochDone, Event, Finished, Started
 from napari_asmil.words import counted, listed
@@ -19,12 +21,13 @@ from napari_asmil.words import counted, listed
 class Options(TypedDict, total=False):
     """The choices of `extract` that are the same for many slides."""
 
-    encoder: str
     tile_px: int | None
     mpp: float | None
     size: int | None
     stride: int | None
     cover: bool
+    min_tissue: float
+    roles: Mapping[str, Role] | None
     points: str | Path | None
 
 
@@ -37,7 +40,10 @@ def extract_all(
     slide_paths: Sequence[str | Path],
     folder: str | Path,
     *,
+    encoder: str | Encoder = "colour",
+    device: str = "auto",
     contours: str | Path | None = None,
+    within: str | Path | None = None,
     stop: Flag | None = None,
     **options: Unpack[Options],
 ) -> Iterator[Event]:
@@ -51,10 +57,10 @@ def extract_all(
         Slides or images, no two of the same name.
     folder : path-like
         Where the feature files go, see `bag_path`.
-    contours : path-like, optional
-        A folder of annotation files named as the slides are (a slide without one has no tile truth), or one file
-        when there is one slide.
-    stop, **options
+    contours, within : path-like, optional
+        A folder of annotation files named as the slides are, or one file when there is one slide. A slide without
+        contours has no tile truth; one without `within`, where that is given, is refused.
+    encoder, device, stop, **options
         As in `extract`.
 
     Yields
@@ -71,21 +77,11 @@ def extract_all(
     """
     paths = [Path(path) for path in slide_paths]
     _check_names(paths)
-    get_encoder(options.get("encoder", "colour"))
-    check_tile_size(**{name: options.get(name) for name in ("tile_px", "mpp", "size")})  # type: ignore[arg-type]
-    if contours is not None and not Path(contours).is_dir() and len(paths) > 1:
-        raise InputError(
-            f"One annotation file cannot be the truth of {len(paths)} slides.",
-            remedy="Give a folder of files named as the slides are.",
-            path=contours,
-        )
-    annotated = {path: _contours_of(contours, path) for path in paths}
-    if contours is not None and not any(annotated.values()):
-        raise InputError(
-            f"No annotation file in it is named as a slide is ({listed(path.stem for path in paths)}).",
-            remedy="Name each after its slide.",
-            path=contours,
-        )
+    check_area(cover=options.get("cover", False), within=within, min_tissue=options.get("min_tissue", 0.5))
+    encode = get_encoder(encoder, device) if isinstance(encoder, str) else encoder
+    TileSize(options.get("size"), options.get("tile_px"), options.get("mpp")).suited(encode)
+    annotated = _annotated(contours, paths, "be the truth of")
+    areas = _annotated(within, paths, "hold the tissue of")
     yield Started(Path(folder), len(paths), unit="slides")
     refused: dict[str, list[Path]] = {}
     doubtful: dict[str, list[str]] = {}
@@ -95,8 +91,11 @@ def extract_all(
             return
         began = time.monotonic()
         bag = bag_path(folder, path)
+        truth, area = annotated[path], areas[path]
         try:
-            for event in extract(path, bag, contours=annotated[path], stop=stop, **options):
+            if within is not None and area is None:
+                raise InputError("No contours to lay tiles in are named as it is.", path=path)
+            for event in extract(path, bag, encoder=encode, contours=truth, within=area, stop=stop, **options):
                 if isinstance(event, BatchDone):
                     yield BatchDone(number, event.step, event.steps, event.phase)
                 elif isinstance(event, Finished) and event.why == "stopped":
@@ -130,7 +129,22 @@ def _check_names(paths: Sequence[Path]) -> None:
             raise InputError(f"It has the same name as {other}, so their bags would have one name.", path=path)
 
 
-def _contours_of(given: str | Path | None, slide_path: Path) -> Path | None:
+def _annotated(given: str | Path | None, paths: Sequence[Path], cannot: str) -> dict[Path, Path | None]:
+    """The annotation file of each slide, None for those that have none."""
     if given is None or not Path(given).is_dir():
-        return None if given is None else Path(given)
-    return next(iter(sorted(Path(given).glob(f"{slide_path.stem}.*"))), None)
+        if given is not None and len(paths) > 1:
+            raise InputError(
+                f"One annotation file cannot {cannot} {len(paths)} slides.",
+                remedy="Give a folder of files named as the slides are.",
+                path=given,
+            )
+        return dict.fromkeys(paths, None if given is None else Path(given))
+    files = [file for file in sorted(Path(given).iterdir()) if file.is_file() and not file.name.startswith(".")]
+    found = {path: next((file for file in files if file.name.startswith(f"{path.stem}.")), None) for path in paths}
+    if not any(found.values()):
+        raise InputError(
+            f"No annotation file in it is named as a slide is ({listed(path.stem for path in paths)}).",
+            remedy="Name each after its slide.",
+            path=given,
+        )
+    return found
