@@ -2,10 +2,12 @@
 
 import json
 import pickle
+import zipfile
 
 import h5py
 import numpy as np
 import pytest
+import shapely
 import tifffile
 import torch
 
@@ -67,7 +69,6 @@ def test_what_is_read_is_the_same_each_time_and_in_another_process(tmp_path, nam
 def test_what_is_missing_is_named_and_nothing_is_guessed(tmp_path, name):
     bag = read_bag(LAYOUTS[name](tmp_path))
     assert bag.tiles is None
-    assert "it is not known where they lie" in said(bag)
     assert "tiles are not placed" in said(bag)
 
 
@@ -81,6 +82,7 @@ def test_tiles_are_placed_when_their_slide_is_known(tmp_path, slide, name):
         assert bag.tiles.size == pytest.approx(EDGE)
         assert (bag.mpp, bag.slide_size) == (pytest.approx(MPP), SLIDE_SIZE)
         assert "0.5 µm per px (the slide)" in said(bag)
+        assert said(bag).count("mpp from the slide file") == 1
         assert not any("not placed" in line for line in bag.describe())
         assert "100% of the tiles have their centre on tissue" in said(bag)
 
@@ -307,6 +309,14 @@ def test_what_is_no_tensor_of_features_is_refused_with_what_it_is(tmp_path, cont
         read_bag(tmp_path / "s.pt")
 
 
+def test_a_program_of_torchscript_is_told(tmp_path):
+    path = layouts.tensor(tmp_path / "s.pt")
+    with zipfile.ZipFile(path, "a") as file:
+        file.writestr("s/constants.pkl", b"")
+    with pytest.raises(InputError, match="It is a TorchScript program"):
+        read_bag(path)
+
+
 # --- STAMP --------------------------------------------------------------------------------------------------
 
 
@@ -450,16 +460,48 @@ def test_where_pyarrow_is_missing_it_is_named_with_another_way(tmp_path, monkeyp
     assert "pip install pyarrow, or export features and coords to npz" in said(read_bag(path))
 
 
-def test_shapes_place_the_tiles_by_their_ids(tmp_path):
+@pytest.mark.parametrize(
+    ("spec", "box", "edge", "words"),
+    [
+        ({"width": 256, "base_downsample": 2.0}, EDGE, EDGE, "256 px x 2 = 512 level-0 px, from tile_spec of tiles"),
+        ({}, EDGE, EDGE, "512 level-0 px, from the boxes of shapes/tiles"),
+        ({"width": 256, "base_downsample": 1.0}, EDGE, EDGE, "tile_spec says 256 level-0 px, the boxes of shapes 512"),
+    ],
+)
+def test_shapes_place_the_tiles_by_their_ids(tmp_path, spec, box, edge, words):
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    path = layouts.wsidata(tmp_path)
+    told = json.loads((path / "zarr.json").read_text())
+    told["attributes"]["tile_spec"]["tiles"] = spec
+    (path / "zarr.json").write_text(json.dumps(told))
+    (path / "shapes" / "tiles").mkdir()
+    order = np.random.default_rng(0).permutation(len(XY))
+    x, y = XY[order].T
+    geometry = [shapely.box(*corner, *(corner + box)).wkb for corner in XY[order]]
+    columns = {"tile_id": order, "x": x, "y": y, "geometry": geometry}
+    parquet.write_table(pyarrow.table(columns), path / "shapes" / "tiles" / "shapes.parquet")
+    bag = read_bag(path)
+    np.testing.assert_array_equal(bag.tiles.xy, XY)
+    assert bag.tiles.size == edge
+    assert words in said(bag)
+
+
+@pytest.mark.parametrize("damage", ["ids", "rows", "bytes"])
+def test_shapes_of_other_tiles_are_not_taken(tmp_path, damage):
     pyarrow = pytest.importorskip("pyarrow")
     from pyarrow import parquet
 
     path = layouts.wsidata(tmp_path)
     (path / "shapes" / "tiles").mkdir()
-    order = np.random.default_rng(0).permutation(len(XY))
-    columns = {"tile_id": order, "x": XY[order, 0], "y": XY[order, 1]}
-    parquet.write_table(pyarrow.table(columns), path / "shapes" / "tiles" / "shapes.parquet")
+    file = path / "shapes" / "tiles" / "shapes.parquet"
+    n = len(XY) - (damage == "rows")
+    ids = np.arange(n) + (damage == "ids")
+    parquet.write_table(pyarrow.table({"tile_id": ids, "x": XY[:n, 0], "y": XY[:n, 1]}), file)
+    if damage == "bytes":
+        file.write_bytes(file.read_bytes()[:-50])
+    words = {"ids": "are not those of shapes", "rows": "11 rows for 12 rows", "bytes": "cannot be read"}
     bag = read_bag(path)
-    np.testing.assert_array_equal(bag.tiles.xy, XY)
-    assert bag.tiles.size == EDGE
-    assert "256 px x 2 = 512 level-0 px, from tile_spec of tiles" in said(bag)
+    assert bag.tiles is None
+    assert words[damage] in said(bag)

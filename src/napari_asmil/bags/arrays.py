@@ -138,7 +138,7 @@ def kept(path: Path, slide_id: str, read: Callable[[], NDArray[Any]]) -> NDArray
 
     def make() -> NDArray[np.float32]:
         with np.errstate(over="ignore"):
-            array = np.array(read(), dtype=np.float32, order="C")
+            array = np.ascontiguousarray(read(), dtype=np.float32)
         array = array[0] if array.ndim == 3 else array
         return finite(array, slide_id, path)
 

@@ -21,6 +21,8 @@ from napari_asmil.words import counted
 
 FEATURE_CACHE = ArrayCache(2**30)
 """Features read from files, of all bags."""
+NOT_PLACED = "tiles are not placed"
+"""So begins the line that says why a bag has no tiles."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -187,8 +189,9 @@ class Bag:
             again = self.reread(given)
             bag = replace(self, tiles=again.tiles, mpp=again.mpp, tile_px=again.tile_px, derivation=again.derivation)
         notes = list(bag.derivation)
-        if self.mpp is None and mpp is not None:
-            notes.append(f"mpp from the slide file ({source})")
+        note = f"mpp from the slide file ({source})"
+        if mpp is not None and self.mpp in (None, mpp) and note not in notes:
+            notes.append(note)
         known = mpp if bag.mpp is None else bag.mpp
         return replace(bag, slide_path=Path(path), slide_size=size, mpp=known, derivation=notes)
 
@@ -196,8 +199,8 @@ class Bag:
         """Lines for `info`: what the bag holds and what was derived."""
         lines = [f"bag of slide {self.slide_id}: {counted(self.n_tiles, 'tile')} x {self.n_features} features"]
         lines.append(f"encoder: {self.encoder or 'unknown'}")
-        if self.tiles is None:
-            lines.append("tiles: it is not known where they lie")
+        if self.tiles is None and not any(line.startswith(NOT_PLACED) for line in self.derivation):
+            lines.append(f"{NOT_PLACED}: it is not known where they lie")
         lines.append(f"pixel size: {f'{self.mpp:.4g} µm per level-0 px' if self.mpp else 'unknown'}")
         if self.tile_mpp is not None:
             lines.append(f"tiles as the encoder saw them: {self.tile_px} px at {self.tile_mpp:.4g} µm per px")

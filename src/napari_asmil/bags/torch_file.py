@@ -33,18 +33,20 @@ def is_torch(path: Path) -> bool:
     if begins == LEGACY:
         return True
     if begins[:2] == b"PK":
-        return _pickled(path) is not None
+        return any(name.endswith("/data.pkl") and name.count("/") == 1 for name in _members(path))
     return begins[:1] == b"\x80" and path.suffix in (".pt", ".pth")
 
 
-def _pickled(path: Path) -> str | None:
-    """The name of the pickle in a zip file of torch."""
+def _members(path: Path) -> list[str]:
     try:
         with zipfile.ZipFile(path) as file:
-            names = file.namelist()
+            return file.namelist()
     except (zipfile.BadZipFile, NotImplementedError, ValueError, OSError):
-        return None
-    return next((name for name in names if name.endswith("/data.pkl") and name.count("/") == 1), None)
+        return []
+
+
+def _is_program(path: Path) -> bool:
+    return any(name.endswith("/constants.pkl") for name in _members(path))
 
 
 def tensor_shape(path: Path, slide_id: str) -> tuple[int, int]:
@@ -85,6 +87,8 @@ def _loaded(path: Path) -> torch.Tensor:
     import torch
 
     mapped = zipfile.is_zipfile(path)
+    if mapped and _is_program(path):
+        raise InputError("It is a TorchScript program, not the features of one slide.", remedy=ALONE, path=path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -20,7 +20,7 @@ from napari_asmil.bags.arrays import FAULTS, corners, kept, rows_and_columns
 from napari_asmil.bags.bag import Bag
 from napari_asmil.bags.edges import Edge, placed
 from napari_asmil.bags.given import Given
-from napari_asmil.bags.zarr_folder import attributes, is_group, metadata, open_array, read_array
+from napari_asmil.bags.zarr_folder import attributes, is_array, is_group, metadata, open_array, read_array
 from napari_asmil.errors import InputError
 from napari_asmil.words import listed
 
@@ -54,12 +54,12 @@ def read(path: Path, given: Given) -> Bag:
     slide_mpp, size = _number(properties.get("mpp")), _size(properties.get("shape"))
     spec = _dict(_dict(attrs.get(SPEC)).get(key))
     tiles, notes = None, []
-    xy, why = _corners(path, table, key, n_tiles)
+    xy, box, why = _corners(path, table, key, n_tiles)
     if xy is None:
         notes.append(f"tiles are not placed: {why}")
     else:
-        missing = f"tile_spec of {key} has no width"
-        tiles, notes = placed(xy, _edge(spec, key), given, missing=missing, path=path)
+        missing = f"neither tile_spec of {key} nor the boxes of its shapes say their edge"
+        tiles, notes = placed(xy, _edge(spec, box, key), given, missing=missing, path=path)
     if given.mpp is None and slide_mpp is not None:
         notes.append("mpp from slide_properties of the folder")
     px = _number(spec.get("width"))
@@ -108,51 +108,70 @@ def _tiles_of(table: Path, attrs: dict[str, Any]) -> str:
     return max(keys, key=len, default="tiles")
 
 
-def _corners(path: Path, table: Path, key: str, n_tiles: int) -> tuple[NDArray[np.int64] | None, str]:
-    """Corners in the order of the table's rows, or why there are none."""
+def _corners(path: Path, table: Path, key: str, n_tiles: int) -> tuple[NDArray[np.int64] | None, float | None, str]:
+    """Corners in the order of the table's rows and the edge of the first tile's box, or why there are none."""
     file = path / "shapes" / key / "shapes.parquet"
     if "/" in key or "\\" in key or key in ("", ".", "..") or not file.is_file():
-        return None, f"there is no shapes/{key[:60]}/shapes.parquet"
+        return None, None, f"there is no shapes/{key[:60]}/shapes.parquet"
     if not file.resolve().is_relative_to(path.resolve()):
-        return None, f"shapes/{key}/shapes.parquet is a link, and links are not followed"
+        return None, None, f"shapes/{key}/shapes.parquet is a link, and links are not followed"
     try:
         from pyarrow import parquet
     except ImportError:
-        return None, (
-            "the places of tiles are a parquet file, for which pyarrow is needed: pip install pyarrow,"
-            " or export features and coords to npz"
-        )
+        wanted = "the places of tiles are a parquet file, for which pyarrow is needed: pip install pyarrow"
+        return None, None, f"{wanted}, or export features and coords to npz"
     try:
         shapes = parquet.ParquetFile(file)
         if shapes.metadata.num_rows != n_tiles:
-            return None, f"shapes/{key} has {shapes.metadata.num_rows} rows for {n_tiles} rows of features"
-        columns = shapes.read(columns=["tile_id", "x", "y"])
+            return None, None, f"shapes/{key} has {shapes.metadata.num_rows} rows for {n_tiles} rows of features"
+        columns = shapes.read(columns=["tile_id", "x", "y", "geometry"])
         ids, x, y = (columns.column(name).to_numpy() for name in ("tile_id", "x", "y"))
+        box = _box(columns.column("geometry")[0].as_py()) if "geometry" in columns.column_names and n_tiles else None
     except FAULTS as error:
-        return None, f"shapes/{key}/shapes.parquet cannot be read ({error})"
-    return _ordered(corners(np.stack([x, y], axis=1), path), ids, path, table)
+        return None, None, f"shapes/{key}/shapes.parquet cannot be read ({error})"
+    order = _order(ids, table, path)
+    if order is None:
+        return None, None, "the ids of tiles in the table are not those of shapes"
+    return corners(np.stack([x, y], axis=1), path)[order], box, ""
 
 
-def _ordered(xy: NDArray[np.int64], ids: NDArray[Any], path: Path, table: Path) -> tuple[NDArray[np.int64] | None, str]:
-    """Corners of the tiles with the ids that the table's rows have."""
-    if not (table / "obs" / "tile_id").is_dir():
-        return xy, ""
-    rows = read_array(table / "obs" / "tile_id", path)
-    order = np.argsort(ids, kind="stable")
-    at = np.searchsorted(ids, rows, sorter=order) if rows.dtype.kind in "iu" and ids.dtype.kind in "iu" else None
-    if at is None or (at >= len(ids)).any() or (ids[order[at]] != rows).any() or len(np.unique(ids)) != len(ids):
-        return None, "the ids of tiles in the table are not those of shapes"
-    return xy[order[at]], ""
+def _box(geometry: Any) -> float | None:
+    """Width of a box in well-known binary."""
+    import shapely
 
-
-def _edge(spec: dict[str, Any], key: str) -> Edge | None:
-    width, height = _number(spec.get("width")), _number(spec.get("height"))
-    down = _number(spec.get("base_downsample", spec.get("downsample")))
-    if width is None or down is None:
+    if not isinstance(geometry, bytes):
         return None
-    doubts = () if height in (None, width) else (f"tiles are {width:g} x {height:g} px, and are drawn as squares",)
+    try:
+        x0, _, x1, _ = shapely.from_wkb(geometry).bounds
+    except (shapely.GEOSException, ValueError):
+        return None
+    return _number(x1 - x0)
+
+
+def _order(ids: NDArray[Any], table: Path, path: Path) -> NDArray[np.intp] | None:
+    """Which tile of `ids` each row of the table is; None where one has none."""
+    if not is_array(table / "obs" / "tile_id"):
+        return np.arange(len(ids))
+    rows = read_array(table / "obs" / "tile_id", path)
+    if rows.shape != ids.shape or rows.dtype.kind not in "iu" or len(np.unique(ids)) != len(ids):
+        return None
+    order = np.argsort(ids, kind="stable")
+    at = order[np.clip(np.searchsorted(ids, rows, sorter=order), 0, max(len(ids) - 1, 0))]
+    return at if (ids[at] == rows).all() else None
+
+
+def _edge(spec: dict[str, Any], box: float | None, key: str) -> Edge | None:
+    """The edge that tile_spec says, and the box of a tile confirms; the box's where it does not."""
+    width, height, down = (_number(spec.get(name)) for name in ("width", "height", "base_downsample"))
+    if width is None or down is None:
+        return None if box is None else Edge(box, f"{box:g} level-0 px, from the boxes of shapes/{key}")
+    doubts = [] if height in (None, width) else [f"tiles are {width:g} x {height:g} px, and are drawn as squares"]
     size = width * down
-    return Edge(size, f"{width:g} px x {down:g} = {size:g} level-0 px, from tile_spec of {key}", doubts)
+    if box is not None and abs(box - size) > 1:
+        doubts.append(f"the folder contradicts itself: tile_spec says {size:g} level-0 px, the boxes of shapes {box:g}")
+        size = box
+        return Edge(size, f"{size:g} level-0 px, from the boxes of shapes/{key}", tuple(doubts))
+    return Edge(size, f"{width:g} px x {down:g} = {size:g} level-0 px, from tile_spec of {key}", tuple(doubts))
 
 
 def _dict(found: Any) -> dict[str, Any]:

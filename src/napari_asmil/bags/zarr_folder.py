@@ -51,6 +51,11 @@ def is_group(folder: Path) -> bool:
     return folder.is_dir() and ((folder / "zarr.json").is_file() or (folder / ".zgroup").is_file())
 
 
+def is_array(folder: Path) -> bool:
+    """Whether the folder is an array of zarr 2 or 3."""
+    return folder.is_dir() and ((folder / "zarr.json").is_file() or (folder / ".zarray").is_file())
+
+
 def attributes(folder: Path, path: Path) -> dict[str, Any]:
     """The attributes of a group or array; empty when there are none."""
     found = metadata(folder, path).get("attributes")

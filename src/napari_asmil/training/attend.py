@@ -114,6 +114,12 @@ def _check_fits(bag: Bag, expects: dict[str, Any], folder: Path) -> None:
         )
 
 
+def place_notes(bags: Sequence[Bag]) -> str:
+    """Of which slides no map can be drawn; "" when of all."""
+    unplaced = [bag.slide_id for bag in bags if bag.tiles is None]
+    return f"no map of slide {listed(unplaced)}: its tiles are not placed, and info says why" if unplaced else ""
+
+
 def scale_notes(bags: Sequence[Bag], expects: dict[str, Any]) -> str:
     """Words where tiles differ in scale from the training's by more than a tenth, or that is not known."""
     wanted = expects["tile_um"]
@@ -146,7 +152,7 @@ def _events(
             records[bag.slide_id] = look(state, recipe, bag, device, watched=True)
             yield BatchDone(epoch=0, step=i + 1, steps=len(bags), phase="attend")
     slides = [slide_header(bag, path, label=None, split="", watched=True, digest=bag.content_hash()) for bag in bags]
-    notes = scale_notes(bags, facts["expects"])
+    notes = "; ".join(note for note in (scale_notes(bags, facts["expects"]), place_notes(bags)) if note)
     told = "; ".join(n for n in (f"features: {bags[0].encoder or 'encoder unknown'}", notes) if n)
     applied = f"epoch {facts['epoch']} of {run_name(folder.parent.parent)}"
     header = run_header(state, recipe, slides, facts["class_names"], device, notes=told, applied=applied)
