@@ -97,16 +97,17 @@ def test_a_classification_is_a_word_or_an_object(geojson, classification, group)
     assert read_annotations(path).polygons[0].group == group
 
 
-def test_multipolygons_and_collections_give_every_part_and_the_rest_is_named(geojson):
+def test_multipolygons_and_collections_give_every_part_and_what_has_no_area_is_kept_apart(geojson):
     parts = {"type": "MultiPolygon", "coordinates": [[SQUARE, HOLE], [HOLE]]}
     mixed = {"type": "GeometryCollection", "geometries": [polygon(HOLE), {"type": "Point", "coordinates": [1, 2]}]}
     line = {"type": "LineString", "coordinates": [[0, 0], [1, 1]]}
     contours = read_annotations(geojson([feature(parts), feature(mixed), feature(line), feature(None)]))
     assert len(contours.polygons) == 3
+    np.testing.assert_array_equal(contours.points, [[1, 2]])
+    np.testing.assert_array_equal(contours.lines, [[[0, 0], [1, 1]]])
     said = "\n".join(contours.describe())
-    assert "1 Point" in said
-    assert "1 LineString" in said
-    assert "feature without geometry" in said
+    assert "1 point and 1 line ((no group)): no area, so they take no part in tile labels" in said
+    assert "left out: 1 feature without geometry" in said
 
 
 @pytest.mark.parametrize(
@@ -167,12 +168,22 @@ def test_asap_corners_are_taken_in_their_order_with_name_and_group(asap):
     np.testing.assert_array_equal(contours.polygons[0].exterior, SQUARE[:-1])
 
 
-def test_asap_splines_count_as_polygons_and_dots_are_named_as_left_out(asap):
-    contours = read_annotations(asap(("Spline", "Tumor", ordered(SQUARE)), ("Dot", "Tumor", ordered(HOLE)[:1])))
+def test_asap_splines_count_as_polygons_and_dots_point_sets_and_measures_are_kept_apart(asap):
+    drawn = [
+        ("Spline", "Tumor", ordered(SQUARE)),
+        ("Dot", "Tumor", ordered(HOLE)[:1]),
+        ("PointSet", "nuclei", ordered(HOLE)[1:3]),
+        ("Measurement", "None", ordered(HOLE)[:2]),
+        ("Cube", "Tumor", ordered(HOLE)),
+    ]
+    contours = read_annotations(asap(*drawn))
     assert len(contours.polygons) == 1
+    np.testing.assert_array_equal(contours.points, HOLE[:3])
+    assert contours.point_groups == ["Tumor", "nuclei", "nuclei"]
+    np.testing.assert_array_equal(contours.lines, [HOLE[:2]])
     said = "\n".join(contours.describe())
     assert "1 Spline read as the polygon of its points" in said
-    assert "left out: 1 Dot" in said
+    assert "left out: 1 Cube" in said
 
 
 def test_asap_groups_themselves_are_no_contours(asap):
@@ -196,7 +207,7 @@ def test_a_coordinate_without_a_number_is_refused(asap):
 def test_missing_and_unknown_files_are_refused(tmp_path):
     with pytest.raises(InputError, match="no such annotation file"):
         read_annotations(tmp_path / "none.xml")
-    (tmp_path / "x.json").write_text('{"positive": []}')
+    (tmp_path / "x.json").write_text('{"train": []}')
     with pytest.raises(InputError, match="no annotation file that can be read"):
         read_annotations(tmp_path / "x.json")
 

@@ -1,63 +1,98 @@
-"""ASAP XML, the annotations of CAMELYON: polygons in level-0 px, each part of a group."""
+"""ASAP XML, the annotations of CAMELYON: shapes in level-0 px, each part of a group, groups part of groups.
+
+https://computationalpathologygroup.github.io/ASAP/. Older files lack the root element.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from xml.etree.ElementTree import Element
 
 import numpy as np
-from defusedxml import ElementTree
-from defusedxml.common import DefusedXmlException
+from numpy.typing import NDArray
 
-from napari_asmil.annotations.contours import Contour, Contours
-from napari_asmil.errors import InputError
+from napari_asmil.annotations.contours import Contour, Contours, Mark
+from napari_asmil.annotations.reading import (
+    head,
+    left_out,
+    number,
+    places,
+    read_xml,
+    rectangle,
+    ring,
+    root_tag,
+    speaking,
+)
+from napari_asmil.annotations.roles import UNGROUPED, Role, role_of_name
 from napari_asmil.frame import Frame
 
 WITH_AREA = ("Polygon", "Spline", "Rectangle")
+POINTS = ("Dot", "PointSet")
+MEASURE = "Measurement"
 
 
 def sniff(path: Path) -> bool:
     """Whether the file is XML with ASAP's annotations."""
-    with path.open("rb") as file:
-        start = file.read(4096)
-    return start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") and b"<Annotation" in start and b"<svg" not in start
+    start = head(path)
+    root = root_tag(start)
+    return root == "ASAP_Annotations" or (
+        root in ("Annotations", "Annotation") and ("<Coordinate" in start or "PartOfGroup=" in start)
+    )
 
 
 def read(path: Path, frame: Frame | None = None) -> Contours:
-    """Read polygons, splines and rectangles; dots and measures have no area and are left out by name.
+    """Read polygons, splines and rectangles, and dots, point sets and measures, which have no area.
+
+    A group whose name says nothing is what the group is that it is part of.
 
     Raises
     ------
     InputError
         When the XML is broken or uses entities.
     """
-    try:
-        root = ElementTree.parse(path).getroot()
-        contours: list[Contour] = []
-        left_out: list[str] = []
-        splines = 0
+    contours: list[Contour] = []
+    marks: list[Mark] = []
+    without: list[str] = []
+    splines = 0
+    with speaking(path, "ASAP XML", "Save it again from ASAP."):
+        root = read_xml(path)
         for element in root.iter("Annotation"):
-            kind = element.get("Type", "Polygon")
-            splines += kind == "Spline"
-            outline = _outline(element)
-            if kind in WITH_AREA and len(outline) >= 3:
-                contours.append(Contour(element.get("Name", ""), element.get("PartOfGroup", ""), outline))
+            kind, name, group = element.get("Type", "Polygon"), element.get("Name", ""), element.get("PartOfGroup", "")
+            corners = _corners(element)
+            if kind in POINTS or kind == MEASURE:
+                marks.append(Mark(name, group, places(corners), line=kind == MEASURE))
+                continue
+            outline = rectangle(ring(corners)) if kind == "Rectangle" else ring(corners)
+            if kind not in WITH_AREA:
+                without.append(kind)
+            elif len(outline) < 3:
+                without.append(f"{kind} of fewer than 3 corners")
             else:
-                left_out.append(kind)
-    except (ElementTree.ParseError, DefusedXmlException, ValueError, TypeError) as error:
-        raise InputError(
-            f"It is not valid ASAP XML ({error}).", remedy="Save it again from ASAP.", path=path
-        ) from error
-    notes = [f"left out: {left_out.count(kind)} {kind} without area" for kind in dict.fromkeys(left_out)]
+                splines += kind == "Spline"
+                contours.append(Contour(name, group, outline))
+        known = _inherited(root)
+    notes = left_out(without)
     if splines:
         notes.append(f"{splines} Spline read as the polygon of its points")
-    return Contours(contours, path, notes)
+    return Contours(contours, path, notes, marks, known)
 
 
-def _outline(element: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    corners = sorted(element.iter("Coordinate"), key=lambda corner: int(float(corner.get("Order", 0))))
-    points = np.array([(float(corner.get("X")), float(corner.get("Y"))) for corner in corners], dtype=np.float64)
-    outline = points.reshape(-1, 2)
-    if not np.isfinite(outline).all():
-        raise ValueError("a coordinate is not a finite number")
-    return outline[:-1] if len(outline) > 1 and (outline[0] == outline[-1]).all() else outline
+def _corners(element: Element) -> NDArray[np.float64]:
+    corners = sorted(element.iter("Coordinate"), key=lambda corner: number(corner.get("Order", "0")))
+    found: NDArray[Any] = np.array([(number(c.get("X")), number(c.get("Y"))) for c in corners], dtype=np.float64)
+    return found.reshape(-1, 2)
+
+
+def _inherited(root: Element) -> dict[str, Role]:
+    """What groups are whose own names say nothing, by the groups they are part of."""
+    above = {group.get("Name", ""): group.get("PartOfGroup", "") for group in root.iter("Group")}
+    known: dict[str, Role] = {}
+    for name in above:
+        up, seen = name, {name}
+        while role_of_name(up) is None and (up := above.get(up, "")) not in seen:
+            seen.add(up)
+        role = role_of_name(up)
+        if up != name and role is not None and up.lower() != UNGROUPED:
+            known[name] = role
+    return known

@@ -1,12 +1,13 @@
 """GeoJSON as QuPath writes it: a Feature, a list of them, or a FeatureCollection; coordinates in level-0 px.
 
-A ``crs`` is ignored: where there is one (TRIDENT writes EPSG:3857), it is untrue.
+https://qupath.readthedocs.io/en/stable/docs/advanced/exporting_annotations.html. Where a slide has a scanned area,
+QuPath counts from its corner unless the slide was opened with ``--no-crop``: see `read_annotations`. A ``crs`` is
+ignored: where there is one (TRIDENT writes EPSG:3857), it is untrue.
 """
 
 from __future__ import annotations
 
 import colorsys
-import json
 import re
 import uuid
 import zlib
@@ -14,54 +15,61 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from napari_asmil.annotations.contours import Contour, Contours
-from napari_asmil.errors import InputError
+from napari_asmil.annotations.contours import Contour, Contours, Mark
+from napari_asmil.annotations.reading import head, left_out, places, read_json, ring, speaking
 from napari_asmil.files import json_text, write_text
 from napari_asmil.frame import Frame
+
+NO_AREAS = {"tile": "tile", "tmacore": "TMA core", "root": "whole image"}
+"""Kinds of QuPath's objects that nobody drew as an area."""
 
 
 def sniff(path: Path) -> bool:
     """Whether the file is JSON that speaks of features or geometries."""
-    with path.open("rb") as file:
-        start = file.read(65536).lstrip(b"\xef\xbb\xbf \t\r\n")
-    return start == b"[]" or (
-        start[:1] in (b"{", b"[") and re.search(rb'"(Feature|geometry|coordinates)', start) is not None
+    start = head(path)
+    return start.strip() == "[]" or (
+        start[:1] in ("{", "[") and re.search(r'"(Feature|Geometry|geometr|coordinates)', start) is not None
     )
 
 
 def read(path: Path, frame: Frame | None = None) -> Contours:
-    """Read polygons, multipolygons and their holes; other geometries have no area and are left out by name.
+    """Read polygons, multipolygons and their holes, points and lines; what else there is, is left out by name.
 
     Raises
     ------
     InputError
         When the file is no valid GeoJSON.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-        contours: list[Contour] = []
-        left_out: list[str] = []
-        for feature in _features(content):
+    contours: list[Contour] = []
+    marks: list[Mark] = []
+    without: list[str] = []
+    with speaking(path, "GeoJSON", "Export it again, from QuPath as GeoJSON."):
+        for feature in _features(read_json(path)):
             properties = feature.get("properties") or {}
-            name, group = properties.get("name") or "", _group(properties)
-            for kind, rings in _polygons(feature.get("geometry") or {}):
-                outlines = [_ring(ring) for ring in rings]
-                if outlines and len(outlines[0]) >= 3:
-                    contours.append(Contour(name, group, outlines[0], [h for h in outlines[1:] if len(h) >= 3]))
+            kind = _kind(feature, properties)
+            if kind in NO_AREAS:
+                without.append(NO_AREAS[kind])
+                continue
+            name, group = str(properties.get("name") or ""), _group(properties)
+            for shape, parts in _shapes(feature.get("geometry") or {}):
+                if shape == "Polygon":
+                    outlines = [ring(part) for part in parts]
+                    if outlines and len(outlines[0]) >= 3:
+                        contours.append(Contour(name, group, outlines[0], [h for h in outlines[1:] if len(h) >= 3]))
+                    else:
+                        without.append("Polygon of fewer than 3 corners")
+                elif shape in ("Point", "LineString"):
+                    if parts:
+                        marks.append(Mark(name, group, places(parts), line=shape == "LineString"))
                 else:
-                    left_out.append(kind)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(
-            f"It is not valid GeoJSON ({error}).", remedy="Export it again, from QuPath as GeoJSON.", path=path
-        ) from error
-    notes = [f"left out: {left_out.count(kind)} {kind} without area" for kind in dict.fromkeys(left_out)]
-    return Contours(contours, path, notes)
+                    without.append(shape)
+    return Contours(contours, path, left_out(without), marks)
 
 
 def write_geojson(path: str | Path, contours: Contours) -> None:
     """Write contours so that QuPath opens them: annotations with a class, its colour and a lasting id.
+
+    Coordinates count from where the file of the contours did: what was read of a cropped slide is written for one.
 
     Parameters
     ----------
@@ -70,7 +78,10 @@ def write_geojson(path: str | Path, contours: Contours) -> None:
     contours : Contours
         What to write.
     """
-    features = [_feature(index, contour) for index, contour in enumerate(contours.polygons)]
+    given = contours.counted_from((0.0, 0.0)) if any(contours.origin) else contours
+    shapes = [(c.name, c.group, _polygon(c)) for c in given.polygons]
+    shapes += [(m.name, m.group, _open(m)) for m in given.marks]
+    features = [_feature(index, *shape) for index, shape in enumerate(shapes)]
     write_text(Path(path), json_text({"type": "FeatureCollection", "features": features}))
 
 
@@ -79,11 +90,19 @@ def _features(content: Any) -> Iterator[dict[str, Any]]:
         for one in content:
             yield from _features(one)
     elif content.get("type") == "FeatureCollection":
-        yield from content["features"]
+        yield from _features(content["features"])
     elif content.get("type") == "Feature":
         yield content
+        yield from _features((content.get("properties") or {}).get("childObjects") or [])
     else:
         yield {"geometry": content}
+
+
+def _kind(feature: dict[str, Any], properties: dict[str, Any]) -> str:
+    """What kind of object it is for QuPath, in lower case; "" where it is not said."""
+    named = properties.get("objectType") or properties.get("object_type")
+    legacy = re.fullmatch(r"Path(\w+)Object", str(feature.get("id") or ""))
+    return str(named or (legacy[1] if legacy else "")).replace("_", "").lower()
 
 
 def _group(properties: dict[str, Any]) -> str:
@@ -93,39 +112,44 @@ def _group(properties: dict[str, Any]) -> str:
     return str(given or "")
 
 
-def _polygons(geometry: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
-    """(kind, rings) of each polygon; no rings for a geometry without area."""
+def _shapes(geometry: dict[str, Any]) -> Iterator[tuple[str, list[Any]]]:
+    """Each part of a geometry: polygons with their rings, points and lines with their points, others without."""
     kind = str(geometry.get("type", "feature without geometry"))
-    if kind == "Polygon":
-        yield kind, geometry["coordinates"]
-    elif kind == "MultiPolygon":
-        for rings in geometry["coordinates"]:
-            yield kind, rings
-    elif kind == "GeometryCollection":
+    if kind == "GeometryCollection":
         for part in geometry["geometries"]:
-            yield from _polygons(part)
+            yield from _shapes(part)
+    elif kind == "Point":
+        yield kind, [geometry["coordinates"]]
+    elif kind == "MultiPoint":
+        yield "Point", geometry["coordinates"]
+    elif kind in ("Polygon", "LineString"):
+        yield kind, geometry["coordinates"]
+    elif kind in ("MultiPolygon", "MultiLineString"):
+        for part in geometry["coordinates"]:
+            yield kind.removeprefix("Multi"), part
     else:
         yield kind, []
 
 
-def _ring(points: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
-    ring = np.array([point[:2] for point in points], dtype=np.float64).reshape(-1, 2)
-    if not np.isfinite(ring).all():
-        raise ValueError("a coordinate is not a finite number")
-    return ring[:-1] if len(ring) > 1 and (ring[0] == ring[-1]).all() else ring
-
-
-def _feature(index: int, contour: Contour) -> dict[str, Any]:
+def _polygon(contour: Contour) -> dict[str, Any]:
     rings = [[*ring.tolist(), ring[0].tolist()] for ring in (contour.exterior, *contour.holes)]
+    return {"type": "Polygon", "coordinates": rings}
+
+
+def _open(mark: Mark) -> dict[str, Any]:
+    return {"type": "LineString" if mark.line else "MultiPoint", "coordinates": mark.xy.tolist()}
+
+
+def _feature(index: int, name: str, group: str, geometry: dict[str, Any]) -> dict[str, Any]:
     properties: dict[str, Any] = {"objectType": "annotation"}
-    if contour.name:
-        properties["name"] = contour.name
-    if contour.group:
-        properties["classification"] = {"name": contour.group, "color": _colour(contour.group)}
+    if name:
+        properties["name"] = name
+    if group:
+        properties["classification"] = {"name": group, "color": _colour(group)}
     return {
         "type": "Feature",
-        "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{index} {contour.group} {rings}")),
-        "geometry": {"type": "Polygon", "coordinates": rings},
+        "id": str(uuid.uuid5(uuid.NAMESPACE_OID, f"{index} {group} {geometry['coordinates']}")),
+        "geometry": geometry,
         "properties": properties,
     }
 
