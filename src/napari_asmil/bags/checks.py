@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.errors import InputError
 from napari_asmil.slides import open_slide
-from napari_asmil.slides.tissue import Mask, tissue_mask
+from napari_asmil.slides.tissue import Mask, TissueRule, tissue_mask
 from napari_asmil.words import counted
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def checks(bag: Bag) -> list[str]:
         lines.append(f"{counted(bag.n_twice, 'tile lies', 'tiles lie')} exactly on another one")
     if bag.tiles is not None and bag.slide_size is not None:
         width, height = bag.slide_size
-        lines.append(f"all tiles lie on the slide of {width} x {height} px")
+        lines.append(f"every tile has its centre on the slide of {width} x {height} px")
     if bag.tiles is not None and bag.slide_path is not None:
         lines += tissue(bag.tiles, bag.slide_path)
     return lines
@@ -111,10 +110,10 @@ def tissue(tiles: TileGrid, slide_path: Path) -> list[str]:
 
 @lru_cache(maxsize=8)
 def _mask(path: Path, changed: int, size: int) -> Mask | None:
-    """The tissue on the slide's last level, which is quick; `tissue_mask` looks at a finer one for tiling."""
+    """The tissue at the scale of the slide's last level, which is quick; a file that changed is another one."""
     with open_slide(path) as slide:
         rows, columns, _ = slide.levels[slide.stored - 1].shape
         if rows * columns > OVERVIEW_PIXELS:
             return None
-        last: Any = SimpleNamespace(levels=slide.levels[-1:], downsamples=slide.downsamples[-1:], mpp=None, path=path)
-        return tissue_mask(cast(Any, last))
+        coarsest = 0.0 if slide.mpp is None else slide.mpp * slide.downsamples[-1][0]
+        return tissue_mask(slide, TissueRule(mpp=max(TissueRule().mpp, coarsest)))
