@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from napari_asmil import bags
 from napari_asmil.bags import Given
@@ -157,3 +159,25 @@ def test_a_table_without_places_takes_them_from_the_features(tmp_path: Path) -> 
     path.write_text("attention\n" + "\n".join(map(str, LOGITS)))
     found = read_map(path, features=layouts.features(tmp_path), column="attention")
     np.testing.assert_array_equal(found.tiles.xy, XY)
+
+
+Tile = st.tuples(st.integers(0, 200_000), st.integers(0, 200_000), st.floats(-1e30, 1e30))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(Tile, min_size=1, max_size=30), st.integers(1, 4096))
+def test_any_places_and_scores_come_back_from_a_table_and_from_arrays(
+    tmp_path_factory: pytest.TempPathFactory, tiles: list[tuple[int, int, float]], edge: int
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    xy, z = np.array([tile[:2] for tile in tiles]), np.array([tile[2] for tile in tiles])
+    rows = [f"{x};{y};{edge};{score!r}" for x, y, score in tiles]
+    (folder / "s.csv").write_text("\n".join(["x;y;tile_size;score", *rows]))
+    np.savez(folder / "s.npz", coords=xy, scores=z)
+    block_map(folder / "s.h5", z, xy, "scores")
+    for name in ("s.csv", "s.npz", "s.h5"):
+        found = read_map(folder / name, given=Given(tile_size=edge), values="logits")
+        np.testing.assert_array_equal(found.tiles.xy, xy)
+        expected = z.astype(np.float32) if name == "s.h5" else z
+        np.testing.assert_array_equal(found.scores[0], expected)
+        assert found.tiles.size == edge

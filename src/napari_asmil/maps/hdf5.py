@@ -42,12 +42,13 @@ def read(path: Path, known: Known) -> Found:
     """
     slide_id = slide_of(path)
     with opened(path) as file:
-        name = next(name for name in NAMES if name in file.keys())  # noqa: SIM118 (`in file` follows links out of it)
+        held = set(file.keys())  # `in file` follows links out of it
+        name = next((name for name in NAMES if name in held), NAMES[0])
         found = dataset(file, name, path)
         if found.dtype.kind not in "fiu":
             raise InputError(f"Its {name} are no numbers ({found.dtype.name}).", path=path)
         scores = found[()]
-        if "coords" not in file.keys():  # noqa: SIM118
+        if "coords" not in held:
             return Found(scores)
         xy = whole_coords(file, path)
         own = edge_of(file["coords"], path, "from the attributes of its coords")

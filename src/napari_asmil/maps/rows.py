@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_asmil.errors import InputError
 from napari_asmil.words import counted
 
+LARGEST = float(np.finfo(np.float32).max)
 MOST_ROWS = 256
 """Heads, branches or classes; more are something else."""
 
@@ -34,8 +35,9 @@ def as_rows(array: NDArray[Any], n_tiles: int, path: Path) -> NDArray[np.float64
     """
     if array.dtype.kind not in "fiu":
         raise InputError(f"Its scores are no numbers ({array.dtype.name}).", path=path)
-    rows = _rows(array, n_tiles, path).astype(np.float64)
-    bad = ~np.isfinite(rows)
+    with np.errstate(invalid="ignore"):  # of NaN that signals
+        rows = _rows(array, n_tiles, path).astype(np.float64)
+        bad = ~(np.abs(rows) <= LARGEST)
     if bad.any():
         raise InputError(
             f"Its scores hold {int(bad.sum())} NaN or infinite values, on {int(bad.any(axis=0).sum())} of"
