@@ -168,3 +168,15 @@ def test_what_a_person_knows_of_the_slide_reaches_it(window: Any, pictured: Pict
     controller = Controller.of(window)
     assert controller.slide is not None
     assert (controller.slide.mpp, controller.slide.mpp_source) == (0.25, "the user")
+
+
+def test_a_file_of_many_bags_is_a_cohort_with_the_labels_it_brings(window: Any, tmp_path: Path) -> None:
+    arrays = {"features": np.ones((6, 3)), "bag_id": np.arange(6) // 2, "bag_label": np.array([0, 1, 1])}
+    np.savez(tmp_path / "fox.npz", **arrays)
+    controller = drop(window, tmp_path / "fox.npz")
+    assert controller.cohort is not None
+    assert controller.cohort.labels == {"fox-0": 0, "fox-1": 1, "fox-2": 1}
+    table = tmp_path / "labels.csv"
+    table.write_text("slide_id,label\nfox-0,b\nfox-1,b\nfox-2,a\n")
+    drop(window, table)
+    assert controller.cohort.class_names == ("a", "b")

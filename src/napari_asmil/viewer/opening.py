@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_asmil.annotations import Contours, read_annotations
-from napari_asmil.bags import Bag, Cohort, read_bag, read_cohort
+from napari_asmil.annotations import Contours, Role, read_annotations
+from napari_asmil.bags import Bag, Cohort, holds_many, read_bag, read_cohort
 from napari_asmil.errors import InputError
 from napari_asmil.slides import open_slide
 from napari_asmil.viewer import footprint
@@ -106,8 +106,8 @@ def _slide_path(controller: Controller, request: Request) -> Path | None:
 
 
 def _cohort(request: Request, features: Path) -> Cohort:
-    if features.is_dir():
-        return read_cohort(features, request.labels, label=request.label_column)
+    if features.is_dir() or holds_many(features):
+        return read_cohort(features, request.labels, label=request.label_column, tile_size=request.tile_size)
     return Cohort((read_bag(features, mpp=request.mpp, tile_size=request.tile_size),))
 
 
@@ -168,11 +168,16 @@ class Extraction:
     slide: Path
     out: Path
     encoder: str = "colour"
+    device: str = "auto"
     tile_px: int | None = None
     mpp: float | None = None
     size: int | None = None
+    slide_mpp: float | None = None
     cover: bool = False
+    within: Path | None = None
+    min_tissue: float = 0.5
     contours: Path | None = None
+    roles: Mapping[str, Role] = field(default_factory=dict)
 
     def events(self, stop: Flag) -> Iterator[Event]:
         """The job."""
@@ -182,10 +187,15 @@ class Extraction:
             self.slide,
             self.out,
             encoder=self.encoder,
+            device=self.device,
             tile_px=self.tile_px,
             mpp=self.mpp,
             size=self.size,
+            slide_mpp=self.slide_mpp,
             cover=self.cover,
+            within=self.within,
+            min_tissue=self.min_tissue,
             contours=self.contours,
+            roles=self.roles,
             stop=stop,
         )

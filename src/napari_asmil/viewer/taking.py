@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_asmil.bags import holds_many
 from napari_asmil.errors import InputError
 from napari_asmil.info import kind_of
 from napari_asmil.viewer.opening import Request, open_request
@@ -51,7 +52,7 @@ def take_run(controller: Controller, path: Path) -> list[str]:
 
 def _take_labels(controller: Controller, path: Path) -> list[str]:
     features = controller.opened.features
-    if features is None or features.is_file():
+    if features is None or (features.is_file() and not holds_many(features)):
         raise InputError(
             "It is a table, and no folder of features is open of which it could be the labels.",
             remedy="Open the folder of features first, then the table.",
