@@ -68,3 +68,22 @@ def test_tables_of_slides_and_files_of_many_bags_are_no_features_of_one_slide(re
     for file in files:
         with pytest.raises(InputError):
             read_bag(file)
+
+
+@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("name", [H5, "features/gigapath_prov_normal_000_1.pt"])
+def test_a_damaged_real_file_is_read_or_refused_in_a_sentence(real_data, tmp_path, name, seed):
+    content = bytearray((real_data / name).read_bytes())
+    rng = np.random.default_rng(seed)
+    for at in rng.integers(0, min(len(content), 20_000), 3):  # where the structure is, more than the numbers
+        content[at : at + 4] = rng.bytes(4)
+    if seed % 4 == 0:
+        del content[rng.integers(0, len(content)) :]
+    path = tmp_path / name.rpartition("/")[2]
+    path.write_bytes(content)
+    try:
+        bag = read_bag(path)
+        assert bag.features().shape == (bag.n_tiles, bag.n_features)
+        bag.describe()
+    except InputError as error:
+        assert str(error).startswith(str(path))
