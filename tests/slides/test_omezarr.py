@@ -85,10 +85,9 @@ def test_axes_are_told_by_name_and_the_first_time_and_plane_are_shown(tmp_path, 
     lengths = {"t": 2, "z": 3, "c": channels, "y": 40, "x": 50}
     array = np.random.default_rng(1).integers(0, 256, [lengths[axis] for axis in axes], dtype=np.uint8)
     first = array[tuple(0 if axis in "tz" else slice(None) for axis in axes)]
-    if "c" in axes:
-        first = first if axes[-1] == "c" else np.moveaxis(first, 0, 2)
-    else:
-        first = first[..., None]
+    first = (
+        np.moveaxis(first, axes.replace("t", "").replace("z", "").index("c"), 2) if "c" in axes else first[..., None]
+    )
     shown = np.repeat(first, 3, axis=2) if first.shape[2] == 1 else first[..., :3]
     shown = np.pad(shown, ((0, 0), (0, 0), (0, 3 - shown.shape[2])))
     with open_slide(write(tmp_path / "s.zarr", [array], axes)) as slide:

@@ -22,7 +22,6 @@ BACKENDS = (tiff, image, openslide)
 """For files, in the order in which they are asked; a folder is asked of `omezarr`."""
 
 _KNOWN = {
-    b"ZISRAWFILE": "a Zeiss CZI",
     b"SIS\0": "a part (.ets) of an Olympus VSI slide",
     b"\x70\0\0\0": "a Leica LIF",
     b"iSyntax": "a Philips iSyntax",

@@ -1,0 +1,219 @@
+"""Vendors' TIFF files, written as openslide.org/formats describes them, and what is known of their scale."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import openslide as reference
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+from napari_asmil import open_slide
+from napari_asmil.errors import InputError
+from napari_asmil.slides import openslide
+
+TILED = {"photometric": "rgb", "tile": (64, 64), "compression": "deflate", "metadata": None}
+STRIPS = {"photometric": "rgb", "metadata": None}
+
+
+@pytest.fixture
+def area() -> NDArray[np.uint8]:
+    return np.random.default_rng(0).integers(0, 256, (400, 600, 3), dtype=np.uint8)
+
+
+def leica(path: Path, area: NDArray[np.uint8], second: NDArray[np.uint8] | None = None) -> Path:
+    """A collection of an overview and one or two scanned areas, each of two levels, 0.25 µm per px."""
+    images, pages = [("macro", area[:50, :60], 4000.0), ("main", area, 250.0)], []
+    images += [] if second is None else [("other", second, 250.0)]
+    text = '<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01"><collection name="c">'
+    for name, picture, nm in images:
+        high, wide = picture.shape[:2]
+        text += f'<image name="{name}"><pixels sizeX="{wide}" sizeY="{high}">'
+        for r, step in enumerate((1, 4)):
+            level = picture[::step, ::step]
+            text += f'<dimension sizeX="{level.shape[1]}" sizeY="{level.shape[0]}" r="{r}" ifd="{len(pages)}"/>'
+            pages.append(level)
+        text += f'</pixels><view sizeX="{wide * nm:.0f}" sizeY="{high * nm:.0f}" offsetX="0" offsetY="0"/></image>'
+    text += "</collection></scn>"
+    with tifffile.TiffWriter(path, bigtiff=True) as writer:
+        for index, page in enumerate(pages):
+            writer.write(page, description=text if index == 0 else None, **TILED)
+    return path
+
+
+def philips(path: Path, area: NDArray[np.uint8]) -> Path:
+    """Two levels of which the XML gives the spacing in millimetres, each in quotes, and a label."""
+    spacings = "".join(
+        f'<DataObject ObjectType="PixelDataRepresentation"><Attribute Name="DICOM_PIXEL_SPACING">'
+        f"&quot;{0.00025 * step}&quot; &quot;{0.00025 * step}&quot;</Attribute></DataObject>"
+        for step in (1, 2)
+    )
+    text = f'<?xml version="1.0"?><DataObject ObjectType="DPUfsImport"><Array>{spacings}</Array></DataObject>'
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(area, description=text, software="Philips DP v1.0", **TILED)
+        writer.write(area[::2, ::2], subfiletype=1, **TILED)
+        writer.write(area[:40, :50], description="Label", **STRIPS)
+    return path
+
+
+def ventana(path: Path, area: NDArray[np.uint8]) -> Path:
+    """A label, then two levels; the scale is an attribute in the XMP tag."""
+    xmp = b'<Metadata><iScan Magnification="40" ScanRes="0.2500"></iScan></Metadata>'
+    with tifffile.TiffWriter(path, bigtiff=True) as writer:
+        tag = (700, 1, len(xmp), xmp, True)
+        writer.write(
+            area[:40, :50], description="Label Image", software="ScanOutputManager 1.1", extratags=[tag], **STRIPS
+        )
+        writer.write(area, description="level=0 mag=40 quality=95", extratags=[tag], **TILED)
+        writer.write(area[::2, ::2], description="level=1 mag=20 quality=95", **TILED)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("write", "kind", "step", "source", "beside"),
+    [
+        (leica, "SCN", 4, "the view's size in the Leica image description", {"macro"}),
+        (philips, "PHILIPS", 2, "DICOM_PIXEL_SPACING in the Philips image description", {"label"}),
+        (ventana, "BIF", 2, "ScanRes of Ventana's iScan", {"label"}),
+    ],
+)
+def test_levels_scale_and_pictures_beside_the_slide(tmp_path, area, capsys, write, kind, step, source, beside):
+    with open_slide(write(tmp_path / "slide", area)) as slide:
+        assert slide.describe()[0] == f"slide, {kind}, DEFLATE in 64 x 64 px tiles, read by tifffile"
+        assert (slide.mpp, slide.mpp_source) == (pytest.approx(0.25), source)
+        assert slide.reads == 0
+        np.testing.assert_array_equal(slide.levels[0], area)
+        np.testing.assert_array_equal(slide.levels[1], area[::step, ::step])
+        assert set(slide.associated) == beside
+        name = next(iter(beside))
+        expected = area[:50, :60] if name == "macro" else area[:40, :50]
+        np.testing.assert_array_equal(slide.associated[name], expected)
+        assert any(line.startswith("pictures beside it") and name in line for line in slide.describe())
+    assert capsys.readouterr().err == ""
+
+
+def test_of_several_scanned_areas_the_largest_is_shown_and_the_others_are_named(tmp_path, area):
+    with open_slide(leica(tmp_path / "slide.scn", area, area[:350])) as slide:
+        np.testing.assert_array_equal(slide.levels[0], area)
+        assert any("the largest is shown, not other of 600 x 350 px" in line for line in slide.describe())
+
+
+def test_overlapping_tiles_of_ventana_are_said_where_openslide_cannot_lay_them(tmp_path, area):
+    path = ventana(tmp_path / "slide.bif", area)
+    with open_slide(path) as slide:
+        assert any("may overlap" in line for line in slide.describe())
+
+
+def test_what_is_doubtful_is_asked_of_openslide(tmp_path, area):
+    """An SVS whose second level is 16 times smaller: one may be missing, and here none is."""
+    path = tmp_path / "hole.svs"
+    with tifffile.TiffWriter(path) as writer:
+        for step in (1, 16):
+            writer.write(area[::step, ::step], description="Aperio Image Library v1\r\nMPP = 0.25", **TILED)
+    with open_slide(path) as slide:
+        assert slide.describe()[0] == "slide, aperio, read by OpenSlide"
+        assert any("16 times smaller than the one before it" in line for line in slide.describe())
+        assert [level.shape[:2] for level in slide.levels[:2]] == [(400, 600), (25, 38)]
+        np.testing.assert_array_equal(slide.levels[0], area)
+
+
+def test_label_macro_and_thumbnail_of_an_svs_equal_openslides(tmp_path, area):
+    path = tmp_path / "slide.svs"
+    described = "Aperio Image Library v11\r\n"
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(area, description=f"{described}600x400 |MPP = 0.5", **TILED)
+        writer.write(area[::8, ::8], description=f"{described}600x400 -> 75x50 - |MPP = 0.5", **STRIPS)
+        writer.write(area[::2, ::2], description=f"{described}300x200", **TILED)
+        writer.write(area[:30, :40], description=f"{described}label 40x30", subfiletype=1, **STRIPS)
+        writer.write(area[:20, :90], description=f"{described}macro 90x20", subfiletype=9, **STRIPS)
+    with open_slide(path) as slide, reference.OpenSlide(path) as other:
+        assert slide.reads == 0
+        assert set(slide.associated) == set(other.associated_images) == {"thumbnail", "label", "macro"}
+        for name, picture in slide.associated.items():
+            np.testing.assert_array_equal(picture, np.asarray(other.associated_images[name].convert("RGB")))
+        through = openslide.open(path)
+        assert {name: one.shape for name, one in through.associated.items()} == {
+            name: picture.shape[:2] for name, picture in slide.associated.items()
+        }
+        np.testing.assert_array_equal(through.associated["label"].read(), area[:30, :40])
+        through.close()
+
+
+# --- the order in which sizes are believed -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("described", "tags", "mpp", "source"),
+    [
+        ("AppMag = 20|MPP = 0.4990", {}, 0.499, "MPP in the Aperio image description"),
+        ("AppMag = 20", {}, 0.5, "an estimate, 10 µm / 20x objective; the file does not say the size itself"),
+        ("AppMag = 40|MPP = 0", {}, 0.25, "an estimate, 10 µm / 40x objective.*says 0 x 0 µm, which is no size"),
+        ("AppMag = 20|MPP = 499", {}, 0.5, "an estimate.*says 499 x 499 µm, and no slide has pixels outside"),
+        ("AppMag = 20", {"resolution": (40000, 40000), "resolutionunit": 3}, 0.25, "TIFF resolution tags"),
+        ("AppMag = 0", {}, None, "unknown: the file does not say"),
+        ("", {"resolution": (72, 72), "resolutionunit": 2}, None, "unknown: .*not believed"),
+    ],
+)
+def test_a_declared_size_goes_before_tags_and_those_before_the_objective(tmp_path, area, described, tags, mpp, source):
+    path = tmp_path / "slide.svs"
+    tifffile.imwrite(path, area, description=f"Aperio Image Library v11\r\n600x400 |{described}", **TILED, **tags)
+    with open_slide(path) as slide:
+        assert slide.mpp == (None if mpp is None else pytest.approx(mpp))
+        assert re.match(source, slide.mpp_source), slide.mpp_source
+
+
+@pytest.mark.parametrize("mpp", [0, -0.25, 250, float("nan"), float("inf")])
+def test_a_size_that_no_pixel_has_is_not_taken_from_anyone(tmp_path, area, mpp):
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(path, area, **TILED)
+    with pytest.raises(InputError, match="no size of a pixel"):
+        open_slide(path, mpp=mpp)
+
+
+# --- what would open as something smaller than it is --------------------------------------------------------
+
+
+def test_a_vsi_is_recognised_with_its_folder_or_by_its_name(tmp_path, area):
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(path, area[:128, :128], **STRIPS)
+    with open_slide(path) as slide:
+        assert slide.shape == (128, 128)
+    (tmp_path / "_slide_" / "stack1").mkdir(parents=True)
+    (tmp_path / "_slide_" / "stack1" / "frame_t.ets").write_bytes(b"SIS\0")
+    with pytest.raises(InputError, match=r"slide\.tif.*Olympus VSI.*_slide_.*bfconvert"):
+        open_slide(path)
+    shutil.copy(path, tmp_path / "alone.vsi")
+    with pytest.raises(InputError, match="Olympus VSI"):
+        open_slide(tmp_path / "alone.vsi")
+
+
+def test_an_mrxs_is_not_the_jpeg_it_begins_with(tmp_path, area):
+    path = tmp_path / "slide.mrxs"
+    Image.fromarray(area).save(path, format="JPEG")
+    with pytest.raises(InputError, match=r"MRXS.*folder slide beside it.*Copy that folder too"):
+        open_slide(path)
+
+
+@pytest.mark.parametrize(
+    ("start", "name"), [(b"SIS\0", "Olympus VSI"), (b"\x70\0\0\0", "Leica LIF"), (b"iSyntax", "iSyntax")]
+)
+def test_known_formats_that_nothing_here_reads_are_called_by_name(tmp_path, start, name):
+    (tmp_path / "slide").write_bytes(start + bytes(200))
+    with pytest.raises(InputError, match=f"{name}.*neither tifffile nor OpenSlide reads"):
+        open_slide(tmp_path / "slide")
+
+
+def test_a_file_that_asks_to_be_turned_is_shown_as_stored_and_it_is_said(tmp_path, area):
+    tifffile.imwrite(tmp_path / "t.tif", area, extratags=[(274, 3, 1, 6, True)], **TILED)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(area).save(tmp_path / "t.jpg", exif=exif)
+    for name in ("t.tif", "t.jpg"):
+        with open_slide(tmp_path / name) as slide:
+            assert slide.shape == (400, 600)
+            assert any("orientation 6" in line and "not turned" in line for line in slide.describe())
