@@ -12,7 +12,7 @@ import pytest
 from napari_asmil.errors import InputError
 from napari_asmil.runs import open_run
 from napari_asmil.training import attend, fit
-from napari_asmil.training.attend import scale_notes
+from napari_asmil.training.attend import place_notes, scale_notes
 from tests.training.cohorts import small_cohort, small_recipe
 
 
@@ -65,6 +65,15 @@ def test_it_is_said_whose_pixel_size_keeps_scales_from_being_compared() -> None:
     assert scale_notes(blind, {"tile_um": None}).endswith("of the training and of these slides is unknown")
     assert scale_notes(blind[:2], {"tile_um": 16.0}).endswith("the pixel size of s0, s1 is unknown")
     assert scale_notes(known[:1], {"tile_um": 8.0}) == "tiles of another scale: s0 16 µm; trained on 8 µm"
+
+
+def test_slides_of_which_no_map_can_be_drawn_are_named() -> None:
+    bags = small_cohort(slides=3).bags
+    assert place_notes(bags) == ""
+    unplaced = replace(bags[1], tiles=None)
+    assert place_notes((bags[0], unplaced)) == (
+        f"no map of slide {unplaced.slide_id}: its tiles are not placed, and info says why"
+    )
 
 
 def test_the_fold_that_was_applied_is_named_with_its_method(trained: Path, tmp_path: Path) -> None:
