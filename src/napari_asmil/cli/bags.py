@@ -22,6 +22,9 @@ def extract(
     mpp: Annotated[
         float | None, typer.Option(help="Micrometres per px of --tile-px; the encoder's when not given.")
     ] = None,
+    slide_mpp: Annotated[
+        float | None, typer.Option(help="Micrometres per level-0 px, where the slide does not say or errs.")
+    ] = None,
     stride: Annotated[int | None, typer.Option(help="Level-0 px from tile to tile; the edge when not given.")] = None,
     cover: Annotated[bool, typer.Option("--cover", help="Tile the whole image, without a tissue mask.")] = False,
     min_tissue: Annotated[float, typer.Option(help="Least share of tissue in a tile, 0 to 1; 0 takes any.")] = 0.5,
@@ -53,6 +56,7 @@ def extract(
             size=size,
             tile_px=tile_px,
             mpp=mpp,
+            slide_mpp=slide_mpp,
             stride=stride,
             cover=cover,
             min_tissue=min_tissue,

@@ -47,6 +47,7 @@ def extract(
     tile_px: int | None = None,
     mpp: float | None = None,
     size: int | None = None,
+    slide_mpp: float | None = None,
     stride: int | None = None,
     cover: bool = False,
     within: str | Path | None = None,
@@ -71,6 +72,8 @@ def extract(
         Where networks compute: auto, cpu, cuda:N or mps.
     tile_px, mpp, size : optional
         Tile size: see `tile_edge`; what the encoder was made for where they are absent.
+    slide_mpp : float, optional
+        Micrometres per level-0 px, instead of what the slide says.
     stride : int, optional
         Step between tiles in level-0 px; the tile edge when absent.
     cover : bool
@@ -102,7 +105,7 @@ def extract(
     check_area(cover=cover, within=within, min_tissue=min_tissue)
     encode = get_encoder(encoder, device) if isinstance(encoder, str) else encoder
     wanted = TileSize(size, tile_px, mpp).suited(encode)
-    with open_slide(slide_path) as slide:
+    with open_slide(slide_path, mpp=slide_mpp) as slide:
         edge = tile_edge(slide, tile_px=wanted.tile_px, mpp=wanted.mpp, size=wanted.size, sees=encode.tile_px)
         made_from = {
             "slide": _fingerprint(slide_path),

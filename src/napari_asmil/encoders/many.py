@@ -24,6 +24,7 @@ class Options(TypedDict, total=False):
     tile_px: int | None
     mpp: float | None
     size: int | None
+    slide_mpp: float | None
     stride: int | None
     cover: bool
     min_tissue: float

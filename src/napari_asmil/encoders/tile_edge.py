@@ -70,7 +70,7 @@ def tile_edge(
     if slide.mpp is None:
         raise InputError(
             f"The slide does not say its micrometres per pixel, so {tile_px} px at {mpp:g} mpp cannot be laid on it.",
-            remedy="Give the tile size in level-0 px (--size).",
+            remedy="Give the tile size in level-0 px (--size), or the pixel size of the slide (--slide-mpp).",
             path=slide.path,
         )
     exact = tile_px * mpp / slide.mpp

@@ -8,8 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image, Surface, Vectors
 from napari.utils.colormaps import Colormap
+from napari.utils.colormaps.standardize_color import transform_color
 
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileQuads
@@ -33,11 +35,15 @@ MARKS = "marks"
 """The kind of the layer that marks tiles."""
 FOOTPRINT = "footprint"
 """The kind of the layer that shows where the tiles of a bag lie."""
-LINES = ("contours", MARKS, FOOTPRINT, BORDER)
+TISSUE = "tissue"
+"""The kind of the layer that shows what tiles will be laid on."""
+LINES = ("contours", MARKS, FOOTPRINT, TISSUE, BORDER)
 """Kinds drawn as lines of the same width on the screen at every zoom."""
 COLORMAP = "viridis"
 OPACITY = 0.6
 CONTOUR_COLOR = "#00e5ff"
+ROLE_COLORS = {"tumour": CONTOUR_COLOR, "exclude": "#ffb000", "ignore": "#909090", "undecided": "#909090"}
+"""Of contours by what their group counts as; told apart without red and green, and by their brightness."""
 CONTOUR_WIDTH = 2.0
 """In screen px, whatever the zoom."""
 
@@ -154,7 +160,7 @@ def contours_data(contours: Contours) -> LayerData:
             "ndim": 2,
             "name": "contours" if contours.path is None else f"{slide_name(contours.path)} contours",
             "vector_style": "line",
-            "edge_color": CONTOUR_COLOR,
+            "edge_color": contour_colors(contours),
             "edge_width": CONTOUR_WIDTH,
             "opacity": 1.0,
             "axis_labels": ("y", "x"),
@@ -163,6 +169,23 @@ def contours_data(contours: Contours) -> LayerData:
         },
         "vectors",
     )
+
+
+def contour_colors(contours: Contours) -> Any:
+    """The colour of every segment, float (S, 4), or the one that all have."""
+    roles, at = np.unique(contours.segment_roles(), return_inverse=True)
+    if len(roles) < 2:
+        return ROLE_COLORS[str(roles[0])] if len(roles) else CONTOUR_COLOR
+    return transform_color([ROLE_COLORS[str(role)] for role in roles])[at]
+
+
+def redraw_contours(viewer: Any, before: Contours, contours: Contours) -> None:
+    """Show contours, in every layer that draws them, with other roles or at another place."""
+    for layer in viewer.layers:
+        if entry(layer).get("contours") is before:
+            layer.data = contours.segments()
+            layer.edge_color = contour_colors(contours)
+            entry(layer)["contours"] = contours
 
 
 def lines_data(segments: Any, zoom: float, kind: str = MARKS) -> LayerData:
