@@ -331,6 +331,11 @@ def test_a_mil_benchmark_is_a_cohort_with_labels(tmp_path):
     assert np.array_equal(cohort.bags[2].features(), features(0, rows=6)[3:])
 
 
+def test_slides_given_for_bags_of_none_are_told_of(tmp_path):
+    cohort = read_cohort(mil_set(tmp_path / "fox.npz"), slides=tmp_path)
+    assert f"no slide of {tmp_path} is used: these bags say nothing of slides" in cohort.describe()
+
+
 def test_instances_of_a_bag_need_not_stand_together(tmp_path):
     cohort = read_cohort(mil_set(tmp_path / "fox.npz", bag_id=np.array([2, 0, 1, 0, 2, 2])))
     x = features(0, rows=6)

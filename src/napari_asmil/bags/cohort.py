@@ -83,7 +83,8 @@ class Cohort:
             refuse(
                 [patient for patient, found in places.items() if len(found) > 1],
                 "slides in more than one split of patient",
-                "Keep all slides of a patient in one split: otherwise the test is not one.",
+                "Keep all slides of a patient in one split: otherwise the test is not one. If that column names no"
+                " patients, rename it.",
                 self.source,
             )
 

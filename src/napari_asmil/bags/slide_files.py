@@ -71,6 +71,8 @@ class SlideFiles:
         InputError
             When the folder holds the slide of no bag.
         """
+        if self._folder is not None and not self._asked:
+            return [f"no slide of {self._folder} is used: these bags say nothing of slides"]
         missing = [slide for slide, path in self._asked.items() if path is None]
         if self._folder is None or not missing:
             return []
