@@ -14,7 +14,7 @@ import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_asmil.bags import Given
+from napari_asmil.bags import Given, read_bag
 from napari_asmil.errors import InputError
 from napari_asmil.maps import read_map
 from tests.maps import layouts
@@ -78,6 +78,19 @@ def test_features_without_places(tmp_path: Path) -> None:
         file["features"], file["coords"] = np.ones((TILES, 2)), XY
     np.save(tmp_path / "v.npy", LOGITS)
     refused(tmp_path / "v.npy", "features of s1 do not say where their tiles lie", features=path, given=Given())
+
+
+def test_features_of_another_slide_or_another_edge(tmp_path: Path) -> None:
+    np.save(tmp_path / "v.npy", LOGITS)
+    tifffile.imwrite(tmp_path / "s.tif", np.zeros((700, 900, 3), np.uint8), tile=(64, 64), photometric="rgb")
+    features, small = layouts.features(tmp_path), Given.of(tmp_path / "s.tif")
+    for given_as in (features, read_bag(features)):
+        why = "It is 900 x 700 px, but the features of s1 are of a slide of 1000 x 800 px"
+        refused(tmp_path / "v.npy", why, features=given_as, given=small)
+    refused(tmp_path / "v.npy", "contradicts the f", features=features, given=Given(tile_size=50))
+    refused(
+        block_map(tmp_path / "s1_blockmap.h5"), "contradicts", features=read_bag(features), given=Given(tile_size=50)
+    )
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,8 @@ def import_maps(
     from napari_asmil.maps.scoremap import slide_of
 
     paths = [file for given in files for file in (_maps_in(given) if given.is_dir() else [given])]
-    given_of, bag_of = _slides(slide, len(paths), slide_mpp, tile_size), _features(features)
+    given_of = _slides(slide, len(paths), slide_mpp, tile_size)
+    bag_of = _features(features, slide_mpp, tile_size)
     maps = []
     for path in paths:
         name = slide_of(path)
@@ -72,12 +73,12 @@ def _slides(given: Path | None, files: int, mpp: float | None, tile_size: float 
     return lambda slide_id: known
 
 
-def _features(given: Path | None) -> Callable[[str], Path | Bag | None]:
-    from napari_asmil.bags import read_bags
+def _features(given: Path | None, mpp: float | None, tile_size: float | None) -> Callable[[str], Path | Bag | None]:
+    from napari_asmil.bags import Given, read_bags
 
     if given is None or not given.is_dir():
         return lambda slide_id: given
-    bags = {bag.slide_id: bag for bag in read_bags(given)}
+    bags = {bag.slide_id: bag for bag in read_bags(given, lambda slide_id: Given(mpp=mpp, tile_size=tile_size))}
 
     def of(slide_id: str) -> Bag:
         if slide_id not in bags:

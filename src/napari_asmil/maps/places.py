@@ -41,8 +41,9 @@ def place(
         When nobody says the edge, or a person says another than the file.
     """
     own, given = known.bag.tiles if known.bag is not None else None, known.given
-    if edge is None and given.tile_size is None and own is not None:
-        same = "the same corners" if np.array_equal(own.xy, xy) else f"other corners ({len(own)})"
+    alike = own is not None and np.array_equal(own.xy, xy)
+    if edge is None and own is not None and (alike or given.tile_size is None):
+        same = "the same corners" if alike else f"other corners ({len(own)})"
         how = f"{own.size:g} level-0 px, that of the features, which have {same}"
         edge = Edge(own.size, how)
     tiles, derived = placed(xy, edge, given, missing=missing, path=path)

@@ -78,17 +78,18 @@ def read_map(
 
 
 def _bag(features: str | Path | Bag | None, given: Given) -> Bag | None:
-    if features is None or isinstance(features, Bag):
-        return features
-    bag = read_bag(features, mpp=given.mpp)
-    return bag if given.slide is None else bag.on_slide(given.slide)
+    if isinstance(features, Bag):
+        return features if given.slide is None else features.on_slide(given.slide)
+    if features is None:
+        return None
+    return read_bag(features, slide=given.slide, mpp=given.mpp, tile_size=given.tile_size)
 
 
 def _on_slide(path: Path, scores: NDArray[np.float64], tiles: TileGrid, bag: Bag | None, given: Given) -> Bag:
     """A bag of these tiles on their slide, which refuses tiles outside it."""
     size = None if given.frame is None else given.frame.size
     if bag is not None and bag.tiles is not None and _same(bag.tiles, tiles):
-        return bag if size is None else replace(bag, slide_size=size, slide_path=given.slide, mpp=given.mpp or bag.mpp)
+        return replace(bag, mpp=given.mpp or bag.mpp)
     name = bag.slide_id if bag is not None else slide_of(path)
     return Bag(
         slide_id=name if given.slide is None else given.slide.stem.removesuffix(".ome"),
