@@ -271,6 +271,13 @@ def test_one_file_is_put_on_slides_by_the_names_of_its_groups(tmp_path):
     ]
 
 
+def test_one_file_of_all_among_files_of_one_is_named(tmp_path):
+    one_file(tmp_path / "all.h5")
+    clam(tmp_path / "s0.h5")
+    with pytest.raises(InputError, match=r"all\.h5: It holds the features of many slides, among files of one"):
+        read_cohort(tmp_path)
+
+
 def test_labels_of_some_slides_only_are_none(tmp_path):
     cohort = read_cohort(one_file(tmp_path / "all.h5", (0, None, 1, 1)))
     assert cohort.labels == {}

@@ -106,6 +106,12 @@ def read_file(path: Path, given_of: Callable[[str], Given]) -> Bag:
             given = given_of(path.stem)
             bag: Bag = layout.read(path, given)
             return bag if given.slide is None else bag.on_slide(given.slide)
+    if holds_many(path):
+        raise InputError(
+            "It holds the features of many slides, among files of one slide each.",
+            remedy="Give this file itself, or take it out of the folder.",
+            path=path,
+        )
     return read_bag(path)
 
 

@@ -100,7 +100,10 @@ def _features(folder: Path) -> Iterator[Path]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:  # it may not be looked into
+        return []
 
 
 def _is_layout(path: Path) -> bool:
