@@ -150,12 +150,12 @@ def test_a_subset_that_is_no_split_is_another_column(folder, written):
 
 def test_bracs_paths_of_anothers_disk_are_left_and_told(folder, written):
     rows = ",case_id,slide_id,split_info,full_path,label\n" + "".join(
-        f"{i},patient_{i},s{i},{split},/mnt/gone/s{i}.svs,{i % 2}\n"
+        f"{i},patient_{i},s{i},{split},/Xsky/gone/s{i}.svs,{i % 2}\n"
         for i, split in enumerate(("train", "train", "val", "test"))
     )
     cohort = read_cohort(folder, written("bracs.csv", rows))
     assert cohort.splits["s3"] == "test" and cohort.patients["s1"] == "patient_1"
-    told = "column full_path: 4 files not there and not used, the first /mnt/gone/s0.svs"
+    told = "column full_path: 4 files not there and not used, the first /Xsky/gone/s0.svs"
     assert told in cohort.describe()
 
 
