@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import operator
 import re
-import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import torch
 from torch import Tensor
 
 from napari_asmil.encoders.archive import DTYPES, Archive, refused
+from napari_asmil.errors import InputError
 
 SCHEMA = 8
 ATEN = re.compile(r"torch\.ops\.aten\.(\w+)\.(\w+)")
@@ -81,8 +81,11 @@ class Program:
             with Archive(path) as archive:
                 graph_module = archive.json("models/model.json", check=_check_version)["graph_module"]
                 self._take(graph_module, archive)
-        except (KeyError, TypeError, ValueError, IndexError, RuntimeError, zipfile.BadZipFile, RecursionError) as error:
-            raise refused(path, f"it is no exported program, or damaged ({type(error).__name__}: {error})") from error
+        except InputError:
+            raise
+        except Exception as error:  # a damaged archive makes its readers say anything
+            reason = " ".join(str(error).split())[:120]
+            raise refused(path, f"it is no exported program, or damaged ({type(error).__name__}: {reason})") from error
 
     def _take(self, graph_module: dict[str, Any], archive: Archive) -> None:
         graph, signature = graph_module["graph"], graph_module["signature"]
@@ -142,16 +145,16 @@ class Program:
                 places = [self._value(arg["arg"], values) for arg in inputs if arg["name"] is None]
                 named = {arg["name"]: self._value(arg["arg"], values) for arg in inputs if arg["name"] is not None}
                 made = call(*places, **named)
-            except torch.OutOfMemoryError:
+                _bind(outputs, made, values)
+            except torch.cuda.OutOfMemoryError:
                 raise
-            except (RuntimeError, TypeError, ValueError, KeyError, IndexError, AssertionError) as error:
-                reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            except Exception as error:  # operators raise what they like
+                reason = " ".join(str(error).split())[:120] or type(error).__name__
                 raise refused(self._path, f"step {number + 1} of it fails on this input ({reason})") from error
-            _bind(outputs, made, values)
             for name in _names_in(inputs):
                 if self._last[name] == number and name != self._output and name not in self._values:
                     values.pop(name, None)
-        found = values[self._output]
+        found = values.get(self._output)
         if not isinstance(found, Tensor):
             raise refused(self._path, "what it makes is no tensor")
         return found

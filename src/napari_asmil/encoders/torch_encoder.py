@@ -82,7 +82,7 @@ class TorchEncoder:
             part = slice(start, start + self.batch)
             try:
                 found[part] = self._encode(tiles[part])
-            except torch.OutOfMemoryError as error:
+            except torch.cuda.OutOfMemoryError as error:
                 if self._fixed or self.batch == 1:
                     raise InputError(
                         f"The device {self._device} has no room for the encoder {self.name}.",
