@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,14 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
         Level((height, width), (BLOCK, BLOCK), partial(_region, slide, index))
         for index, (width, height) in enumerate(slide.level_dimensions)
     ]
+    shapes = [level.shape for level in levels]
+    if any(finer[axis] < coarser[axis] for finer, coarser in pairwise(shapes) for axis in (0, 1)):
+        slide.close()
+        raise Unreadable(
+            f"Its levels do not become smaller ({', '.join(f'{wide} x {high}' for high, wide in shapes)} px).",
+            remedy="The file is probably damaged; copy it again from where it came from.",
+            path=path,
+        )
     left, top = (_number(slide, name) for name in (openslide.PROPERTY_NAME_BOUNDS_X, openslide.PROPERTY_NAME_BOUNDS_Y))
     offsets = [_number(slide, name) for name in _OFFSETS]
     return Opened(

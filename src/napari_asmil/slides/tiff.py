@@ -46,42 +46,22 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
     Raises
     ------
     Unreadable
-        When tifffile finds no image in it, or it is the index of a slide that lies elsewhere.
+        When tifffile does not know this kind of slide, or it is the index of a slide that lies elsewhere.
     InputError
-        When the file is cut off, its directory lies, or its pixels are neither 8- nor 16-bit colour or grey.
+        When the file is cut off, its directory is damaged, or its pixels are neither 8- nor 16-bit colour or grey.
     """
     refuse_index(path)
     with _Complaints() as said, _read_directory(path, said) as tiff:
-        main = _largest(tiff.series)
-        steps = ladder(tiff, main)
-        metadata = tiff_scale.read(tiff, steps[0].keyframe)
-        file = SharedFile(path)
         try:
-            levels = _levels(file, steps, metadata.bits, path)
-            for level in levels:
-                level.check(tiff.filehandle.size, path)
-        except Exception:
-            file.close()
+            return _opened(path, tiff)
+        except InputError:
             raise
-        beside = pictures_beside(tiff, main, steps, file)
-        doubt = _doubt(tiff, main, levels)
-        facts = [
-            f"slide, {_kind(main)}, {levels[0].storage}, read by tifffile",
-            *levels[0].facts,
-            *levels[0].depth.facts,
-            *_not_shown(tiff, main),
-            *_turned(steps[0].keyframe),
-            *([doubt] if doubt else []),
-        ]
-        return Opened(
-            [Level(level.shape, level.block, level.region) for level in levels],
-            *metadata.mpp,
-            facts,
-            file.close,
-            centre_nm=tiff_scale.centre_nm(steps[0].keyframe),
-            associated={name: Associated(picture.shape, picture.whole) for name, picture in beside},
-            doubt=doubt,
-        )
+        except Exception as error:
+            raise InputError(
+                f"Its directory of images does not hold together ({error}).",
+                remedy="It is probably damaged; copy it again from where it came from.",
+                path=path,
+            ) from error
 
 
 class _Complaints(logging.Handler):
@@ -110,6 +90,8 @@ def _read_directory(path: Path, said: list[str]) -> Any:
             tiff.close()
             tiff = tifffile.TiffFile(path, **{f"is_{kind}": False for kind in _XML_KINDS})
         found = bool(tiff.series)
+    except NotImplementedError as error:
+        raise Unreadable(f"tifffile does not know this kind of slide ({error}).", path=path) from error
     except Exception as error:  # noqa: BLE001 (tifffile raises whatever a strange directory leads to)
         found, why = False, str(error)
     broken = [match[0] for match in map(_BROKEN.search, said) if match]
@@ -123,10 +105,43 @@ def _read_directory(path: Path, said: list[str]) -> Any:
             remedy="Copy it again from where it came from.",
             path=path,
         )
-    raise Unreadable(
+    raise InputError(
         f"It begins like a TIFF file, but no image is found in it ({why}).",
         remedy="It is probably damaged; copy it again from where it came from.",
         path=path,
+    )
+
+
+def _opened(path: Path, tiff: Any) -> Opened:
+    main = _largest(tiff.series)
+    steps = ladder(tiff, main)
+    metadata = tiff_scale.read(tiff, steps[0].keyframe)
+    file = SharedFile(path)
+    try:
+        levels = _levels(file, steps, metadata.bits, path)
+        for level in levels:
+            level.check(tiff.filehandle.size, path)
+    except Exception:
+        file.close()
+        raise
+    beside = pictures_beside(tiff, main, steps, file)
+    doubt = _doubt(tiff, main, levels)
+    facts = [
+        f"slide, {_kind(main)}, {levels[0].storage}, read by tifffile",
+        *levels[0].facts,
+        *levels[0].depth.facts,
+        *_not_shown(tiff, main),
+        *_turned(steps[0].keyframe),
+        *([doubt] if doubt else []),
+    ]
+    return Opened(
+        [Level(level.shape, level.block, level.region) for level in levels],
+        *metadata.mpp,
+        facts,
+        file.close,
+        centre_nm=tiff_scale.centre_nm(steps[0].keyframe),
+        associated={name: Associated(picture.shape, picture.whole) for name, picture in beside},
+        doubt=doubt,
     )
 
 
@@ -134,7 +149,7 @@ def _levels(file: SharedFile, steps: list[Any], bits: int | None, path: Path) ->
     try:
         first = Picture(file, steps[0], bits)
         levels = [first, *(Picture(file, step, depth=first.depth) for step in steps[1:])]
-    except (ValueError, IndexError, TypeError, OverflowError) as error:
+    except Exception as error:
         raise InputError(
             f"Its pixels cannot be shown ({error}); a slide must be 8-bit RGB or grey, or 16-bit.",
             remedy="Export it as an 8-bit RGB pyramid (for example with bfconvert or QuPath).",

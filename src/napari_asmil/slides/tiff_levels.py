@@ -139,7 +139,7 @@ class Picture:
         outer = len(self._sizes) - len(page)
         if self._series.dtype not in (np.uint8, np.uint16) or not isinstance(self._key.bitspersample, int):
             return told
-        if self._photometric not in _PHOTOMETRIC or not {"Y", "X"} <= self._sizes.keys():
+        if self._photometric not in _PHOTOMETRIC or not {"Y", "X"} <= self._sizes.keys() or 0 in self._sizes.values():
             return told
         if "".join(page) not in ("YX", "YXS", "SYX") or list(self._sizes.items())[outer:] != list(page.items()):
             return told
@@ -222,8 +222,8 @@ def pictures_beside(tiff: Any, main: Any, levels: list[Any], file: SharedFile) -
         name = name if name not in names else f"{name} {number}"
         try:
             picture = Picture(file, one)
-        except (ValueError, IndexError, TypeError, AttributeError):
-            continue  # not shown, and not needed
+        except Exception:  # noqa: BLE001 (tifffile raises whatever a strange directory leads to)
+            continue
         names.add(name)
         yield name, picture
 
