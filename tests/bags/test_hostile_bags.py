@@ -3,6 +3,7 @@
 import json
 import os
 import pickle
+import struct
 import subprocess
 import sys
 import zipfile
@@ -154,6 +155,20 @@ def test_attributes_that_are_not_read_do_no_harm(tmp_path):
     bag = read_bag(path)
     assert bag.slide_size is None
     assert "\ufffd" in bag.encoder
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**64 - 16, 2**63, 5000])
+@pytest.mark.parametrize("index", [0, 1])
+def test_a_heap_of_words_without_end_does_not_hang(tmp_path, size, index):
+    path = layouts.trident(tmp_path)
+    content = bytearray(path.read_bytes())
+    begin = content.index(b"GCOL")
+    struct.pack_into("<H6xQ", content, begin + 16, index, size)
+    path.write_bytes(content)
+    if (index, size) == (1, 1):  # shorter than it was, and followed by what is left of it
+        content[begin + 16 + 24 : begin + 4096] = bytes(4096 - 40)
+        path.write_bytes(content)
+    refused(path, "a heap in it has no end")
 
 
 # --- npz ----------------------------------------------------------------------------------------------------

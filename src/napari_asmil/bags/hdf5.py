@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.bags.arrays import FAULTS, check_room, corners, kept
+from napari_asmil.bags.heaps import sound_heaps
 from napari_asmil.errors import InputError
 
 NUMBERS = {
@@ -44,6 +45,8 @@ def opened(path: Path) -> Iterator[Any]:
         When it cannot be opened or is damaged.
     """
     try:
+        if not sound_heaps(path):
+            raise OSError("a heap in it has no end")
         file = h5py.File(path, "r", locking="best-effort")
     except FAULTS as error:
         raise InputError(
