@@ -10,7 +10,9 @@ import typer
 from napari_asmil.errors import InputError
 
 if TYPE_CHECKING:
-    from napari_asmil.runs import Run, Source
+    from napari_asmil.annotations import Contours
+    from napari_asmil.runs import Run, RunSlide, Source
+    from napari_asmil.slides import Slide
 
 
 def export(
@@ -30,16 +32,22 @@ def export(
     max_px: Annotated[
         int | None, typer.Option(help="Longer side of the tissue in the picture; for PNG 2000, for GIF 360.")
     ] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(help="GROUP=tumour, exclude or ignore, of the annotation; repeatable.")
+    ] = None,
+    cropped: Annotated[bool, typer.Option(help="The annotation counts from the scanned area, as QuPath does.")] = False,
 ) -> None:
     """Write what a run saw on a slide as an annotated picture, a film or QuPath tiles."""
-    from napari_asmil.annotations import read_annotations
     from napari_asmil.render import export_overlay, export_tiles, film
     from napari_asmil.render.facts import epoch_name
     from napari_asmil.runs import MapView, open_run
     from napari_asmil.slides import open_slide
 
     kind = out.suffix.lower()
-    _refuse_idle(kind, {"--epoch": epoch, "--transform": transform, "--limits": limits, "--max-px": max_px})
+    annotating = {"--role": role or None, "--cropped": cropped or None}
+    _refuse_idle(
+        kind, {"--epoch": epoch, "--transform": transform, "--limits": limits, "--max-px": max_px, **annotating}
+    )
     source = _source(normalizer, temperature, offset, row, branch)
     opened = open_run(run)
     if opened.n_epochs == 0:
@@ -50,9 +58,9 @@ def export(
     at = opened.n_epochs - 1 if epoch is None else epoch
     if not 0 <= at < opened.n_epochs:
         raise InputError(f"There is no epoch {at}; epochs 0 to {opened.n_epochs - 1} are committed.", path=run)
-    drawn, annotated = view.slide.slide_path, view.slide.contours_path
+    drawn = view.slide.slide_path
     tissue = open_slide(drawn) if drawn is not None and drawn.is_file() else None
-    contours = read_annotations(annotated) if annotated is not None and annotated.is_file() else None
+    contours = _contours(view.slide, tissue, role or [], cropped=cropped)
     shown = epoch_name(view, at)
     if kind == ".geojson":
         export_tiles(out, view, at, bounds=(0, 0) if tissue is None else tissue.bounds)
@@ -66,6 +74,19 @@ def export(
     typer.echo(f"{out}: {view.label}, {shown}{without}")
 
 
+def _contours(shown: RunSlide, tissue: Slide | None, roles: list[str], *, cropped: bool) -> Contours | None:
+    """The annotation of a recorded slide, with the roles that are given."""
+    from napari_asmil.annotations import parse_roles, read_annotations
+
+    path, chosen = shown.contours_path, parse_roles(roles)
+    if path is None or not path.is_file():
+        if chosen or cropped:
+            raise InputError(f"--{'role' if chosen else 'cropped'} does nothing: no annotation of this slide is known.")
+        return None
+    frame = shown.frame if tissue is None else tissue.frame
+    return read_annotations(path, frame, cropped=cropped).with_roles(chosen)
+
+
 _IDLE: dict[str, dict[str, str]] = {
     ".png": {},
     ".gif": {"--epoch": "a film shows all epochs"},
@@ -73,6 +94,8 @@ _IDLE: dict[str, dict[str, str]] = {
         "--transform": "tiles carry probability, M·α and percentile",
         "--limits": "QuPath chooses the colours",
         "--max-px": "tiles are no picture",
+        "--role": "tiles carry no contours",
+        "--cropped": "tiles carry no contours",
     },
 }
 """Why an option does nothing, by the ending of the file."""

@@ -176,17 +176,17 @@ def blend(
 class Outlines:
     """Closed rings (N, 2) of world (x, y), light within dark, so that they show on any ground."""
 
-    def __init__(self, rings: Sequence[ArrayLike], placement: Placement, width: float) -> None:
+    def __init__(self, rings: Sequence[ArrayLike], placement: Placement, width: float, colour: str = "#ffffff") -> None:
         size = placement.shape[::-1]
         fine = 3 if size[0] * size[1] <= BAND_PIXELS else 1
         lines = [_pixels(ring, placement, fine) for ring in rings]
         self._masks = []
-        for colour, thick in (("#101010", 2.5 * width), ("#ffffff", width)) if rings else ():
+        for ink, thick in (("#101010", 2.5 * width), (colour, width)) if rings else ():
             mask = Image.new("L", (size[0] * fine, size[1] * fine))
             pen = ImageDraw.Draw(mask)
             for line in lines:
                 pen.line(line, fill=255, width=round(thick * fine), joint="curve")
-            self._masks.append((colour, mask.reduce(fine)))
+            self._masks.append((ink, mask.reduce(fine)))
 
     def draw(self, picture: Image.Image) -> None:
         """Draw them on a picture of the placement's shape."""

@@ -206,6 +206,9 @@ def files_of(slide: Slide | None, contours: Contours | None) -> dict[str, str]:
     drawn = "none"
     if contours is not None:
         drawn = f"{len(contours.polygons)}" + (f" from {contours.path.name}" if contours.path else "")
+        if set(contours.roles.values()) - {"tumour"}:
+            roles = (f"{name or '(no group)'} = {role}" for name, role in contours.roles.items())
+            drawn += f" ({', '.join(roles)}; tumour white, exclude amber, others grey)"
     return {"slide file": "none" if slide is None else slide.path.name, "contours": drawn}
 
 

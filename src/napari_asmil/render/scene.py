@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from napari_asmil.runs.view import MapView
     from napari_asmil.slides.slide import Slide
 
+OUTLINED = {"ignore": "#a0a0a0", "exclude": "#ffb000", "tumour": "#ffffff"}
+"""Colour of outlines by what their group counts as; the last lies on top."""
 SMALLEST_PX, LARGEST_PX = 64, 8192
 """Of the longer side of a picture."""
 
@@ -48,9 +50,12 @@ class Scene:
             self._tissue = np.full((*self.placement.shape, 3), 255, dtype=np.uint8)
         else:
             self._tissue = slide_picture(slide, self.placement)
-        polygons = [] if contours is None else contours.polygons
-        rings = [ring - 0.5 for c in polygons for ring in (c.exterior, *c.holes)]
-        self._outlines = Outlines(rings, self.placement, max(2.0, letter_height(self.placement.shape) / 7))
+        width = max(2.0, letter_height(self.placement.shape) / 7)
+        self._outlines = (
+            []
+            if contours is None
+            else [Outlines(_rings(contours, role), self.placement, width, colour) for role, colour in OUTLINED.items()]
+        )
 
     def painter(self, view: MapView) -> TilePainter:
         """What draws the values of a view's tiles here."""
@@ -75,8 +80,15 @@ class Scene:
 
     def _outlined(self, pixels: NDArray[np.uint8]) -> Image.Image:
         picture = Image.fromarray(pixels)
-        self._outlines.draw(picture)
+        for outlines in self._outlines:
+            outlines.draw(picture)
         return picture
+
+
+def _rings(contours: Contours, role: str) -> list[NDArray[np.float64]]:
+    """Outlines of the groups of one role, world (x, y)."""
+    chosen = [c for c in contours.polygons if contours.roles[c.group].replace("undecided", "ignore") == role]
+    return [ring - 0.5 for c in chosen for ring in (c.exterior, *c.holes)]
 
 
 def letter_height(shape: tuple[int, int]) -> int:

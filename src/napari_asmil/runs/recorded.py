@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_asmil.frame import Frame
 from napari_asmil.geometry import TileGrid
 from napari_asmil.words import counted
 
@@ -35,6 +36,11 @@ class RunSlide:
     def has_scores(self) -> bool:
         """Whether raw scores z were recorded, so that any normaliser can be derived."""
         return self.score_offset is not None
+
+    @property
+    def frame(self) -> Frame | None:
+        """What the run knows of the slide's coordinates; None without its size. The slide itself may know more."""
+        return None if self.slide_size is None else Frame(self.slide_size, self.mpp)
 
     def other_tiles(self, other: RunSlide) -> str:
         """Why the tiles of `other` are not these in this order, in words; "" where they are the very same."""

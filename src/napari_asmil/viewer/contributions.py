@@ -13,6 +13,7 @@ from napari.viewer import Viewer
 
 from napari_asmil.errors import InputError
 from napari_asmil.events import EpochDone
+from napari_asmil.frame import Frame
 from napari_asmil.info import kind_of
 from napari_asmil.runs import MapView, Run, open_run
 from napari_asmil.viewer import layers, sample
@@ -62,7 +63,7 @@ def _layers_alone(path: Path) -> list[layers.LayerData]:
     if kind == "slide":
         return [layers.slide_data(open_slide(path))]
     if kind == "annotation":
-        return [layers.contours_data(read_annotations(path))]
+        return [layers.contours_data(read_annotations(path, _frame_shown()))]
     raise InputError("It is opened with a slide, in a window of napari.", path=path)
 
 
@@ -108,13 +109,22 @@ def layers_of(run: Run) -> list[layers.LayerData]:
 
     layers.check_has_epochs(run)
     slide = first_slide(run)
-    found = []
+    found, frame = [], slide.frame
     if slide.slide_path is not None and slide.slide_path.exists():
-        found.append(layers.slide_data(open_slide(slide.slide_path)))
+        picture = open_slide(slide.slide_path)
+        found.append(layers.slide_data(picture))
+        frame = picture.frame
     found.append(layers.map_data(MapView(run, slide.slide_id)))
     if slide.contours_path is not None and slide.contours_path.exists():
-        found.append(layers.contours_data(read_annotations(slide.contours_path)))
+        found.append(layers.contours_data(read_annotations(slide.contours_path, frame)))
     return found
+
+
+def _frame_shown() -> Frame | None:
+    """Of the slide that is shown, where one is."""
+    viewer = napari.current_viewer()
+    slide = None if viewer is None else Controller.of(viewer).slide
+    return None if slide is None else slide.frame
 
 
 def export_annotated_overlay(viewer: Viewer) -> None:

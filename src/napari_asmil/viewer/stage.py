@@ -14,6 +14,7 @@ from qtpy.QtCore import QTimer
 
 from napari_asmil.annotations import Contours, read_annotations
 from napari_asmil.errors import InputError
+from napari_asmil.frame import Frame
 from napari_asmil.slides import Slide, open_slide
 from napari_asmil.viewer import layers
 
@@ -106,16 +107,28 @@ class Stage:
         self._viewer().reset_view()
 
     def open_contours(self, path: str | Path) -> Contours:
-        """Draw an annotation in place of the one drawn."""
-        contours = read_annotations(path)
+        """Draw an annotation in place of the one drawn; one that lies beside the slide that is shown is refused."""
+        return self._draw(path, None if self.slide is None else self.slide.frame)
+
+    def _draw(self, path: str | Path, frame: Frame | None) -> Contours:
+        contours = read_annotations(path, frame)
+        if frame is not None:
+            contours.check_on(frame.size)
         self.put("contours", layers.contours_data(contours))
         return contours
+
+    def change_contours(self, contours: Contours) -> None:
+        """Draw the contours that are drawn with other roles, or counted from elsewhere, in their layer."""
+        before = self.contours
+        if before is not None:
+            layers.redraw_contours(self._viewer(), before, contours)
+            self.changed.emit("contours")
 
     def bring(self, recorded: RunSlide) -> None:
         """Show what belongs under the map of a slide, where it is known; the picture of another is taken away."""
         for kind, shown, path, show in (
             ("slide", self.slide, recorded.slide_path, partial(self._bring_slide, recorded)),
-            ("contours", self.contours, recorded.contours_path, self.open_contours),
+            ("contours", self.contours, recorded.contours_path, partial(self._bring_contours, recorded)),
         ):
             at = None if shown is None else shown.path
             if at is not None and (layers.slide_name(at) == recorded.slide_id or at == path):
@@ -136,6 +149,9 @@ class Stage:
             slide.close()
             raise InputError(wrong, remedy="The map is shown without it.", path=path)
         self._put_slide(slide)
+
+    def _bring_contours(self, recorded: RunSlide, path: Path) -> None:
+        self._draw(path, recorded.frame if self.slide is None else self.slide.frame)
 
     def _fact(self, kind: str) -> Any:
         return layers.entry(self._shown[kind])[kind] if kind in self._shown else None
