@@ -19,15 +19,18 @@ from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.dynamics import DynamicsDock
 from napari_asmil.viewer.docks.explore import ExploreDock
 from napari_asmil.viewer.docks.inspect import InspectDock
+from napari_asmil.viewer.docks.open import OpenDock
 from napari_asmil.viewer.docks.survey import SurveyDock
 from napari_asmil.viewer.imported import open_map
 from napari_asmil.viewer.inspected import Inspected
 from napari_asmil.viewer.instead import WAYS
 from napari_asmil.viewer.legend import map_facts
+from napari_asmil.viewer.taking import take
 from napari_asmil.viewer.tile_facts import tile_facts
 from napari_asmil.viewer.window import open_runs
 from tests.maps import layouts
 from tests.maps.layouts import EDGE, HOT, PERCENTILES, SLIDE, TILES, XY
+from tests.viewer.conftest import write_contours
 
 NOTHING = "means nothing for these values"
 
@@ -53,14 +56,18 @@ def test_a_block_map_is_drawn_where_its_tiles_lie_on_the_slide_that_is_open(
     x, y = XY[HOT]
     place = np.array(layer.data_to_world((0, *hottest)))[-2:]
     np.testing.assert_allclose(place, (y + EDGE / 2 - 0.5, x + EDGE / 2 - 0.5))
-    assert any(line.startswith("tile edge: ") for line in said) and "softmax T=1 of the scores in the file" in said[-1]
+    assert any(line.startswith("tile edge: ") for line in said) and said[0] == "ATTENTION s1_blockmap.h5"
     assert run.path.parent.name.startswith("napari-asmil-map-")
 
 
 def test_a_slide_of_another_name_is_taken_only_when_it_is_given(model: Any, tmp_path: Path, slide: Path) -> None:
     controller = Controller.of(model)
     controller.open_slide(slide.rename(tmp_path / "other.tif"))
-    run, _ = open_map(controller, layouts.clam_blockmap(tmp_path))
+    write_contours(tmp_path / "other.geojson")
+    controller.open_contours(tmp_path / "other.geojson")
+    run, said = open_map(controller, layouts.clam_blockmap(tmp_path))
+    assert run.slides[0].contours_path is None and run.slides[0].mpp is None
+    assert said[-1] == "not laid on other.tif, whose name is another: choose both together if they belong so"
     assert run.slides[0].slide_path is None and run.slides[0].slide_id == "s1"
     run, _ = open_map(controller, layouts.clam_blockmap(tmp_path), slide=tmp_path / "other.tif")
     assert run.slides[0].slide_path == tmp_path / "other.tif" and run.slides[0].slide_id == "other"
@@ -81,9 +88,8 @@ def test_the_legend_of_percentiles_says_what_means_nothing_and_shows_no_number_f
     model: Any, tmp_path: Path
 ) -> None:
     controller = Controller.of(model)
-    _, said = open_map(controller, layouts.clam_roi_percentiles(tmp_path))
+    open_map(controller, layouts.clam_roi_percentiles(tmp_path))
     words = "Percentiles as stored: mass, entropy and effective tiles mean nothing for them."
-    assert said[-1] == words
     facts = map_facts(controller.map_layer, 0)
     for name in ("effective tiles", "normalised entropy", "JSD", "top 1 %"):
         assert facts[name] == NOTHING
@@ -174,3 +180,40 @@ def test_a_run_that_the_command_line_wrote_is_opened_like_any_other(model: Any, 
     assert controller.map is not None and controller.map.run is run
     assert controller.slide is not None and controller.slide.path == slide
     assert controller.map.probabilities(0).argmax() == HOT
+
+
+def test_a_dropped_map_is_laid_on_the_slide_that_is_open_with_its_contours(
+    model: Any, tmp_path: Path, slide: Path
+) -> None:
+    controller = Controller.of(model)
+    take(controller, slide)
+    write_contours(tmp_path / "s1.geojson", around=(37.0, 53.0, 237.0, 153.0))
+    take(controller, tmp_path / "s1.geojson")
+    said = take(controller, layouts.clam_blockmap(tmp_path))
+    assert said[0] == "ATTENTION s1_blockmap.h5" and "shown as softmax T=1 of the scores in the file" in said
+    assert said[-1] == "this run goes when napari is closed; `napari-asmil map` writes one to keep"
+    assert controller.report == tuple(said)
+    assert controller.map is not None
+    shown_slide = controller.map.slide
+    assert shown_slide.slide_path == slide and shown_slide.contours_path == tmp_path / "s1.geojson"
+    np.testing.assert_array_equal(np.flatnonzero(shown_slide.tile_labels), [0, 1])  # type: ignore[arg-type]
+
+
+def test_the_dock_opens_slide_features_and_scores_together_and_asks_what_the_scores_are(
+    model: Any, tmp_path: Path, slide: Path, qtbot: Any
+) -> None:
+    controller = Controller.of(model)
+    dock = shown(OpenDock, controller, qtbot)
+    np.save(tmp_path / "model_7.npy", np.abs(layouts.LOGITS))
+    dock.slide.set_path(slide)
+    dock.features.set_path(layouts.features(tmp_path))
+    dock.scores.set_path(tmp_path / "model_7.npy")
+    dock.open()
+    assert "Nothing tells what its values are" in dock.report.toPlainText()
+    assert controller.slide is None and not list(controller.runs)
+    dock.values.setCurrentIndex(dock.values.findData("logits"))
+    dock.open()
+    (run,) = controller.runs
+    assert run.slides[0].slide_path == slide and "values: logits, as given" in dock.report.toPlainText()
+    assert dock.scores.path is None and controller.cohort is not None
+    np.testing.assert_array_equal(run.slides[0].tiles.xy, XY)  # type: ignore[union-attr]

@@ -15,6 +15,7 @@ from napari_asmil.bags import Bag, Cohort, holds_many, read_bag, read_cohort
 from napari_asmil.errors import InputError
 from napari_asmil.slides import open_slide
 from napari_asmil.viewer import footprint
+from napari_asmil.viewer.imported import prepare, show
 from napari_asmil.viewer.layers import slide_name
 from napari_asmil.words import listed
 
@@ -30,7 +31,8 @@ FROM_CONTOURS = "tile labels: share of each tile inside the tumour contours"
 class Request:
     """Files to open together; what is None is left as it is.
 
-    `tile_size` (level-0 px) and `mpp` (micrometres per level-0 px) are what a person knows and the files do not say.
+    `tile_size` (level-0 px), `mpp` (micrometres per level-0 px) and `values` (what `scores` of someone's own model are)
+    are what a person knows and the files do not say.
     """
 
     slide: Path | None = None
@@ -41,6 +43,8 @@ class Request:
     tile_size: float | None = None
     mpp: float | None = None
     dask: bool = False
+    scores: Path | None = None
+    values: str | None = None
 
 
 def open_request(controller: Controller, request: Request) -> list[str]:
@@ -54,7 +58,7 @@ def open_request(controller: Controller, request: Request) -> list[str]:
     InputError
         Before anything is shown, when one of them cannot be used or does not fit the others.
     """
-    if request.slide is None and request.features is None and request.annotation is None:
+    if not any((request.slide, request.features, request.annotation, request.scores)):
         raise InputError("Nothing is chosen.", remedy="Choose a slide, features or an annotation.")
     lines, frame = [], None if controller.slide is None else controller.slide.frame
     if request.slide is not None:
@@ -66,6 +70,7 @@ def open_request(controller: Controller, request: Request) -> list[str]:
         if frame is not None:
             contours.check_on(frame.size)
         lines += [f"ANNOTATION {request.annotation.name}", *contours.describe(), ""]
+    given_mpp = request.mpp
     if request.mpp is None and request.slide is None and frame is not None:
         request = replace(request, mpp=frame.mpp)
     cohort = controller.cohort if request.features is None else _cohort(request, request.features)
@@ -78,12 +83,29 @@ def open_request(controller: Controller, request: Request) -> list[str]:
                 lines.append(f"not laid on {path.name}, whose name is another: choose both together if they belong so")
         elif bag is not None:
             lines += [f"FEATURES on {bag.slide_id}", *bag.describe()]
+    made = None
+    if request.scores is not None:
+        alone = cohort is not None and request.features is not None and len(cohort.bags) == 1
+        made = prepare(
+            controller,
+            request.scores,
+            slide=request.slide,
+            features=cohort.bags[0] if cohort is not None and alone else None,
+            cohort=cohort,
+            values=request.values,
+            tile_size=request.tile_size,
+            mpp=given_mpp,
+            contours=request.annotation,
+        )
+        lines += made.lines
     if request.slide is not None:
         controller.open_slide(request.slide, mpp=request.mpp, dask=request.dask)
     if request.annotation is not None:
         controller.open_contours(request.annotation)
     if cohort is not controller.cohort:
         controller.set_cohort(cohort)
+    if made is not None:
+        show(controller, made)
     if controller.map is None:
         footprint.show(controller)
     controller.opened = _merged(controller.opened, request)
@@ -93,7 +115,7 @@ def open_request(controller: Controller, request: Request) -> list[str]:
 
 def _merged(before: Request, request: Request) -> Request:
     """What is open now: another slide ends what belonged to the one before."""
-    now = request
+    now = replace(request, scores=None, values=None)
     if request.slide is None:
         now = replace(now, slide=before.slide, annotation=request.annotation or before.annotation)
     if request.features is None:
@@ -142,6 +164,8 @@ def _placed(bag: Bag, slide: Path, contours: Contours | None) -> Bag:
         return bag
     bag = replace(bag, contours_path=contours.path)
     if bag.tiles is None or (bag.tile_labels is not None and FROM_CONTOURS not in bag.derivation):
+        return bag
+    if "undecided" in contours.roles.values():  # what is tumour can be said once they are drawn
         return bag
     share = contours.tile_share(bag.tiles).astype(np.float32)
     notes = [note for note in bag.derivation if note != FROM_CONTOURS]

@@ -34,8 +34,10 @@ def take(controller: Controller, path: Path) -> list[str]:
         return open_request(controller, Request(features=path))
     if kind == "annotation":
         return open_request(controller, Request(annotation=path))
+    if kind == "map":
+        return open_request(controller, Request(scores=path))
     raise InputError(
-        "This is no slide, feature file, annotation, table of labels or run that can be read.",
+        "This is no slide, feature file, annotation, table of labels, attention file or run that can be read.",
         remedy="`napari-asmil info` says more of a file.",
         path=path,
     )

@@ -9,6 +9,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
+    QComboBox,
     QDoubleSpinBox,
     QLineEdit,
     QListWidget,
@@ -18,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_asmil.errors import InputError
+from napari_asmil.maps import MEANINGS
 from napari_asmil.viewer import footprint
 from napari_asmil.viewer.docks.base import Dock, PathField, add_row
 from napari_asmil.viewer.docks.extract import ExtractGroup
@@ -28,6 +30,7 @@ from napari_asmil.viewer.taking import file_of, take_run
 SLIDES = "Slides (*.svs *.ndpi *.tif *.tiff *.mrxs *.scn *.bif *.vsi *.dcm *.png *.jpg *.webp);;All files (*)"
 FEATURES = "Features (*.h5 *.hdf5 *.pt *.npz *.csv);;All files (*)"
 ANNOTATIONS = "Annotations (*.geojson *.json *.xml *.ndpa *.png *.tif *.tiff);;All files (*)"
+SCORES = "Attention scores (*.h5 *.hdf5 *.npz *.npy *.csv);;All files (*)"
 TABLES = "Tables (*.csv *.tsv *.json);;All files (*)"
 
 
@@ -41,6 +44,7 @@ class OpenDock(Dock):
         self.dask = QCheckBox("Display through dask")
         self.features = PathField({"Feature file": FEATURES, "Folder of features": ""}, "feature file or folder")
         self.annotation = PathField({"Annotation": ANNOTATIONS}, "tumour contours")
+        self.scores, self.values = PathField({"Attention": SCORES}, "scores of your own model"), QComboBox()
         self.tile_size, self.mpp = _known(" level-0 px", 0), _known(" µm", 4)
         self.labels = PathField({"Label table": TABLES}, "csv of slide_id and label")
         self.column = QLineEdit("label")
@@ -78,6 +82,12 @@ class OpenDock(Dock):
         add_row(form, "Annotation", self.annotation, "Tumour contours: QuPath, ASAP, ImageScope, NDP.view, or a mask")
         add_row(form, "Labels", self.labels, "Table with a row a slide; columns are picked by name")
         add_row(form, "Column", self.column, "Column of the label table that holds the classes")
+        add_row(form, "Attention", self.scores, "Attention scores of your own model: opened as a run of one epoch")
+        add_row(form, "Scores are", self.values, "What the attention scores are, where their numbers do not tell")
+        self.values.addItem("as their numbers tell", None)
+        for name, words in MEANINGS.items():
+            self.values.addItem(name, name)
+            self.values.setItemData(self.values.count() - 1, words, Qt.ItemDataRole.ToolTipRole)
         self.open_button.setToolTip("Read and check these files, then show them; nothing is shown if one is refused")
         form.addRow(self.open_button)
         self.tiles.setToolTip("Draw the edges of the tiles of the open features on the slide, to judge by eye")
@@ -112,9 +122,12 @@ class OpenDock(Dock):
             tile_size=self.tile_size.value() or None,
             mpp=self.mpp.value() or None,
             dask=self.dask.isChecked(),
+            scores=self.scores.path,
+            values=self.values.currentData(),
         )
         try:
             open_request(self.controller, request)
+            self.scores.set_path(None)  # else the next opening would open them again, beside the run they are now
         except InputError as error:
             self._refuse(error)
 
