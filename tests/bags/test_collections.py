@@ -4,32 +4,25 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
-import torch
 
 from napari_asmil import read_cohort
 from napari_asmil.bags import holds_many, read_bags, write_bag
 from napari_asmil.bags.mil_sets import read_mil_set
 from napari_asmil.errors import InputError
 from napari_asmil.info import describe
-
-XY = np.array([[0, 0], [64, 0], [128, 0]])
-
-
-def features(seed, rows=3, dim=4):
-    return np.random.default_rng(seed).normal(size=(rows, dim)).astype(np.float32)
-
-
-def clam(path, seed=0):
-    """CLAM's h5_files: int32 corners and no attribute."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with h5py.File(path, "w") as file:
-        file["features"] = features(seed)
-        file["coords"] = XY.astype(np.int32)
-
-
-def tensor(path, seed=0):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(torch.from_numpy(features(seed)), path)
+from tests.bags.collections import (
+    COLLECTIONS,
+    LABELS,
+    XY,
+    clam,
+    dsmil,
+    features,
+    mil_set,
+    one_file,
+    save,
+    tensor,
+    torchmil,
+)
 
 
 def ids(cohort):
@@ -110,12 +103,7 @@ def test_slideflows_companions_are_no_bags(tmp_path):
 
 
 def test_dsmils_dataset_has_a_folder_a_class(tmp_path):
-    for seed, name in enumerate(("normal/a", "tumor/b")):
-        path = tmp_path / f"{name}.csv"
-        path.parent.mkdir(exist_ok=True)
-        rows = [",".join(f"{value:.4f}" for value in row) for row in features(seed)]
-        path.write_text("\n".join(["0,1,2,3", *rows]) + "\n")
-    (tmp_path / "c16.csv").write_text("0,label\ndatasets/c16/normal/a.csv,0\ndatasets/c16/tumor/b.csv,1\n")
+    dsmil(tmp_path)
     cohort = read_cohort(tmp_path, tmp_path / "c16.csv")
     assert cohort.labels == {"a": 0, "b": 1}
     assert np.allclose(cohort.bags[1].features(), features(1), atol=1e-4)
@@ -131,28 +119,6 @@ def test_a_folder_of_pictures_or_of_nothing_holds_no_bags(tmp_path):
 
 
 # --- torchmil -----------------------------------------------------------------------------------------------
-
-LABELS = {"s0": 0, "s1": 1, "s2": 0, "s3": 1}
-
-
-def save(path, name, values, ending):
-    path.mkdir(parents=True, exist_ok=True)
-    if ending == ".npy":
-        np.save(path / f"{name}.npy", values)
-    else:
-        with h5py.File(path / f"{name}.h5", "w") as file:
-            file[path.name.partition("_")[0] if path.name.startswith("features") else path.name] = values
-
-
-def torchmil(root, ending=".npy", inner="features"):
-    for seed, (name, label) in enumerate(LABELS.items()):
-        save(root / inner, name, features(seed), ending)
-        save(root / "labels", name, np.array([label]), ending)
-        save(root / "patch_labels", name, np.array([0, label, 0]), ending)
-        save(root / "coords", name, XY, ending)
-    rows = [f"{name},{'test' if name == 's3' else 'train'}" for name in LABELS]
-    (root / "splits.csv").write_text("\n".join(["bag_name,split", *rows]))
-    return root
 
 
 @pytest.mark.parametrize("ending", [".npy", ".h5"])
@@ -229,17 +195,6 @@ def test_a_small_npy_file_that_declares_much_is_refused(tmp_path):
 
 
 # --- one file for all slides --------------------------------------------------------------------------------
-
-
-def one_file(path, labels=(0, 1, 0, 1), coords=XY):
-    with h5py.File(path, "w") as file:
-        for index, label in enumerate(labels):
-            group = file.create_group(f"s{index}")
-            group["feat"] = features(index).astype(np.float16)
-            group["coords"] = coords
-            if label is not None:
-                group.attrs["label"] = label
-    return path
 
 
 @pytest.mark.parametrize("labels", [(0, 1, 0, 1), ("0", "1", "0", "1"), tuple(np.array([0, 1, 0, 1]))])
@@ -320,17 +275,6 @@ def test_rows_that_do_not_match_are_refused_with_the_slide(tmp_path):
 # --- classical MIL ------------------------------------------------------------------------------------------
 
 
-def mil_set(path, **changes):
-    arrays = {
-        "features": features(0, rows=6),
-        "bag_id": np.array([0, 0, 1, 2, 2, 2]),
-        "bag_label": np.array([0, 1, 1]),
-        **changes,
-    }
-    np.savez(path, **{name: array for name, array in arrays.items() if array is not None})
-    return path
-
-
 def test_a_mil_benchmark_is_a_cohort_with_labels(tmp_path):
     cohort = read_cohort(mil_set(tmp_path / "fox.npz"))
     assert ids(cohort) == ["fox-0", "fox-1", "fox-2"] and cohort.labels == {"fox-0": 0, "fox-1": 1, "fox-2": 1}
@@ -388,3 +332,11 @@ def test_bags_alone_are_in_the_order_of_their_ids(tmp_path):
     for name in ("b", "a", "C"):
         clam(tmp_path / f"{name}.h5")
     assert [bag.slide_id for bag in read_bags(tmp_path)] == ["C", "a", "b"]
+
+
+@pytest.mark.parametrize("name", COLLECTIONS)
+def test_every_collection_is_described_and_read_whole(tmp_path, name):
+    path = COLLECTIONS[name](tmp_path)
+    cohort = read_cohort(path)
+    assert [len(bag.features()) for bag in cohort.bags] == [bag.n_tiles for bag in cohort.bags]
+    assert f"{len(cohort.bags)} bags of" in describe(path)[0]
