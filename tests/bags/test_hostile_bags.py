@@ -1,11 +1,13 @@
 """Files that a stranger made: nothing runs, nothing outside is read, and a small file takes little memory."""
 
+import io
 import json
 import os
 import pickle
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -184,10 +186,29 @@ def _npz(path, **headers):
     return path
 
 
-@pytest.mark.parametrize("shape", [(10**9, 1024), (2**30, 2)])
+@pytest.mark.parametrize("shape", [(10**9, 1024), (2**30, 2), (-12, 2)])
 def test_an_npz_that_declares_more_than_it_holds_is_refused(tmp_path, shape):
     refused(_npz(tmp_path / "s.npz", features=(shape, "<f4")), "more than its")
     refused(_npz(tmp_path / "s.npz", features=((12, 6), "<f4"), coords=(shape, "<i8")), "more than its")
+
+
+def test_a_header_of_an_npz_without_end_is_not_read(tmp_path):
+    with zipfile.ZipFile(tmp_path / "s.npz", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("features.npy", b"\x93NUMPY\x02\x00" + struct.pack("<I", 2**26) + bytes(2**26))
+    assert (tmp_path / "s.npz").stat().st_size < 2**17
+    tracemalloc.start()
+    refused(tmp_path / "s.npz", "no feature file that can be read")
+    assert tracemalloc.get_traced_memory()[1] < 2**24
+    tracemalloc.stop()
+
+
+def test_an_array_of_an_npz_is_the_one_whose_size_was_looked_at(tmp_path):
+    path = layouts.npz(tmp_path)
+    with zipfile.ZipFile(path, "a") as file:  # numpy would take this one, as its name is the shorter
+        stream = io.BytesIO()
+        np.lib.format.write_array(stream, np.zeros((500, 6)))
+        file.writestr("features", stream.getvalue())
+    np.testing.assert_array_equal(read_bag(path).features(), FEATURES)
 
 
 def test_an_npz_that_is_cut_off_is_refused(tmp_path):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from tokenize import TokenError
@@ -33,6 +35,11 @@ FAULTS = (
     TokenError,
 )
 """What libraries raise when a file is damaged."""
+NPZ_FAULTS = (zipfile.BadZipFile, zlib.error, *FAULTS)
+MOST_ARRAYS = 1000
+LONGEST_HEADER = 2**14
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How numpy packs the arrays of an npz file."""
 
 
 def check_room(shape: Sequence[int], path: Path, stored: int | None = None) -> None:
@@ -53,7 +60,7 @@ def check_room(shape: Sequence[int], path: Path, stored: int | None = None) -> N
         When it is larger than `ALWAYS_ROOM` and `MOST_PACKED` numbers a stored byte.
     """
     stored = path.stat().st_size if stored is None else stored
-    if math.prod(shape) > max(ALWAYS_ROOM, MOST_PACKED * stored):
+    if min(shape, default=0) < 0 or math.prod(shape) > max(ALWAYS_ROOM, MOST_PACKED * stored):
         raise InputError(
             f"It declares an array of {' x '.join(map(str, shape))} numbers, more than its {stored:,} bytes can hold.",
             remedy="It is damaged or not what it seems; copy it again from where it came from.",
@@ -161,16 +168,17 @@ def npz_headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
         return found
     try:
         with zipfile.ZipFile(path) as file:
-            for member in file.infolist()[:1000]:
-                if member.filename.endswith(".npy"):
-                    with file.open(member) as stream:
-                        version = np.lib.format.read_magic(stream)
-                        older = version == (1, 0)
-                        header = np.lib.format.read_array_header_1_0 if older else np.lib.format.read_array_header_2_0
-                        shape, _, dtype = header(stream)
-                    if not dtype.hasobject:
-                        found[member.filename.removesuffix(".npy")] = shape, dtype
-    except (zipfile.BadZipFile, NotImplementedError, *FAULTS):
+            for member in file.infolist()[:MOST_ARRAYS]:
+                if not member.filename.endswith(".npy") or member.compress_type not in PACKINGS:
+                    continue
+                with file.open(member) as stream:
+                    begins = io.BytesIO(stream.read(LONGEST_HEADER))
+                version = np.lib.format.read_magic(begins)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read(begins)
+                if not dtype.hasobject:
+                    found[member.filename.removesuffix(".npy")] = shape, dtype
+    except (RecursionError, SyntaxError, *NPZ_FAULTS):
         return {}
     return found
 
@@ -185,9 +193,9 @@ def npz_array(path: Path, name: str, shape: Sequence[int]) -> NDArray[Any]:
     """
     check_room(shape, path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return np.asarray(file[name])
-    except (zipfile.BadZipFile, zipfile.zlib.error, NotImplementedError, *FAULTS) as error:  # type: ignore[attr-defined]
+        with zipfile.ZipFile(path) as file, file.open(f"{name}.npy") as stream:
+            return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))
+    except NPZ_FAULTS as error:
         raise InputError(
             f"Its array {name} cannot be read ({error}).", remedy="Copy it again from where it came from.", path=path
         ) from error

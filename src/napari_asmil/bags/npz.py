@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.bags.arrays import corners, kept, npz_array, npz_headers, rows_and_columns
+from napari_asmil.bags.arrays import check_room, corners, kept, npz_array, npz_headers, rows_and_columns
 from napari_asmil.bags.bag import Bag
 from napari_asmil.bags.edges import Edge, placed, same_rows
 from napari_asmil.bags.given import Given
@@ -38,6 +38,7 @@ def read(path: Path, given: Given) -> Bag:
     """
     slide_id, headers = path.stem, npz_headers(path)
     shape, dtype = headers["features"]
+    check_room(shape, path)
     n_tiles, n_features = rows_and_columns(shape, dtype.kind, slide_id, path)
     tiles, notes = None, ["tiles are not placed: the file has no array coords"]
     if "coords" in headers:
