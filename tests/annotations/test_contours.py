@@ -106,7 +106,7 @@ def test_multipolygons_and_collections_give_every_part_and_what_has_no_area_is_k
     np.testing.assert_array_equal(contours.points, [[1, 2]])
     np.testing.assert_array_equal(contours.lines, [[[0, 0], [1, 1]]])
     said = "\n".join(contours.describe())
-    assert "1 point and 1 line ((no group)): no area, so they take no part in tile labels" in said
+    assert "1 point and 1 line of (no group): without area, so they take no part in tile labels" in said
     assert "left out: 1 feature without geometry" in said
 
 

@@ -148,6 +148,12 @@ def test_noise_is_not_traced(tmp_path, monkeypatch):
         read_annotations(png(tmp_path, pixels), FRAME)
 
 
+def test_a_picture_without_pixels_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(tifffile.TiffPageSeries, "asarray", lambda _: np.empty(0))
+    with pytest.raises(InputError, match="holds no pixels"):
+        read_annotations(DIALECTS["mask TIFF 1"](tmp_path), FRAME)
+
+
 def test_a_damaged_picture_is_refused(tmp_path):
     path = DIALECTS["mask PNG 255"](tmp_path)
     path.write_bytes(path.read_bytes()[:60])

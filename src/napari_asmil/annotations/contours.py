@@ -255,8 +255,8 @@ class Contours:
             return "tumour: none"
         said = [name for name in tumour if name in self.chosen or name in self.known]
         if not said and len(self.groups) == 1 and tumour[0].split(":")[0].strip().lower() not in TUMOUR:
-            name = shown(tumour[0])
-            return f"tumour: everything, as there is one group only and its name ({name}) is not known"
+            why = f"its name ({tumour[0]}) is not known" if tumour[0] else "it has no name"
+            return f"tumour: everything, as there is one group only and {why}"
         return f"tumour: {_listed(tumour)}" + (f", less {_listed(exclusion)}" if exclusion else "")
 
     def _said_of_marks(self) -> list[str]:
@@ -264,7 +264,8 @@ class Contours:
             return []
         lines = f" and {counted(len(self.lines), 'line')}" if self.lines else ""
         groups = _listed(dict.fromkeys(mark.group for mark in self.marks))
-        return [f"{counted(len(self.points), 'point')}{lines} ({groups}): no area, so they take no part in tile labels"]
+        drawn = f"{counted(len(self.points), 'point')}{lines} of {groups}"
+        return [f"{drawn}: without area, so they take no part in tile labels"]
 
 
 def _listed(groups: Sequence[str] | Mapping[str, None]) -> str:

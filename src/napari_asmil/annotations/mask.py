@@ -8,6 +8,9 @@ size is needed. As any slide could be taken for one, masks are read only where a
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +106,8 @@ def _pixels(path: Path) -> tuple[NDArray[Any], list[str]]:
     except Exception as error:  # whatever a damaged picture makes a decoder say
         why = " ".join(str(error).split())[:200]
         raise InputError(f"The mask cannot be decoded ({why}).", remedy=REMEDY, path=path) from error
+    if values.size == 0:
+        raise InputError("The mask holds no pixels.", remedy=REMEDY, path=path)
     if values.ndim > 2:
         values = values.reshape([side for side in values.shape if side > 1])
     if values.ndim == 3 and values.shape[2] in (3, 4) and (values[..., :3] == values[..., :1]).all():
@@ -122,7 +127,7 @@ def _picture(path: Path) -> NDArray[Any]:
 
 
 def _tiff(path: Path) -> tuple[NDArray[Any], list[str]]:
-    with tifffile.TiffFile(path) as file:
+    with _quiet(), tifffile.TiffFile(path) as file:
         levels = file.series[0].levels
         fitting = [level for level in levels if level.size <= MOST_PIXELS and level.nbytes <= MOST_PIXEL_BYTES]
         if not fitting:
@@ -130,6 +135,17 @@ def _tiff(path: Path) -> tuple[NDArray[Any], list[str]]:
         level = fitting[0]
         at = levels.index(level)
         return level.asarray(), [f"level {at} of the mask's {len(levels)} was traced"] if at else []
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what tifffile says of a damaged file off the screen: it is refused in a sentence, or read."""
+    silent, logger = logging.NullHandler(), logging.getLogger("tifffile")
+    logger.addHandler(silent)
+    try:
+        yield
+    finally:
+        logger.removeHandler(silent)
 
 
 def _check_size(path: Path, pixels: int, each: int) -> None:

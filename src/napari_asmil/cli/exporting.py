@@ -35,7 +35,9 @@ def export(
     role: Annotated[
         list[str] | None, typer.Option(help="GROUP=tumour, exclude or ignore, of the annotation; repeatable.")
     ] = None,
-    cropped: Annotated[bool, typer.Option(help="The annotation counts from the scanned area, as QuPath does.")] = False,
+    cropped: Annotated[
+        bool, typer.Option("--cropped", help="The annotation counts from the scanned area, as QuPath does.")
+    ] = False,
 ) -> None:
     """Write what a run saw on a slide as an annotated picture, a film or QuPath tiles."""
     from napari_asmil.render import export_overlay, export_tiles, film

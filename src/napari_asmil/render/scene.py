@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
+from napari_asmil.annotations.contours import CROSS
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
 from napari_asmil.render.compositor import (
@@ -54,7 +55,10 @@ class Scene:
         self._outlines = (
             []
             if contours is None
-            else [Outlines(_rings(contours, role), self.placement, width, colour) for role, colour in OUTLINED.items()]
+            else [
+                Outlines(_rings(contours, role, self.placement.step), self.placement, width, colour)
+                for role, colour in OUTLINED.items()
+            ]
         )
 
     def painter(self, view: MapView) -> TilePainter:
@@ -85,10 +89,16 @@ class Scene:
         return picture
 
 
-def _rings(contours: Contours, role: str) -> list[NDArray[np.float64]]:
-    """Outlines of the groups of one role, world (x, y)."""
+def _rings(contours: Contours, role: str, step: float) -> list[NDArray[np.float64]]:
+    """Outlines of the groups of one role, world (x, y); with what is ignored go lines, and a cross for each point."""
     chosen = [c for c in contours.polygons if contours.roles[c.group].replace("undecided", "ignore") == role]
-    return [ring - 0.5 for c in chosen for ring in (c.exterior, *c.holes)]
+    rings = [ring for c in chosen for ring in (c.exterior, *c.holes)]
+    if role == "ignore":
+        arms = max(CROSS, 4 * step) * np.array([(1.0, 0.0), (0.0, 1.0)])
+        lines = [mark.xy for mark in contours.marks if mark.line]
+        lines += [np.stack([point - arm, point + arm]) for point in contours.points for arm in arms]
+        rings += [np.concatenate([line, line[-2:0:-1]]) for line in lines]  # there and back, as rings are closed
+    return [ring - 0.5 for ring in rings]
 
 
 def letter_height(shape: tuple[int, int]) -> int:
