@@ -6,6 +6,7 @@ what was raised that is no `InputError`, how long it took, how much memory the p
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import resource
 import signal
@@ -63,6 +64,7 @@ def _pixels(path: Path) -> None:
 
 def main() -> None:
     """Read the names on stdin."""
+    faulthandler.enable()
     warnings.simplefilter("error")
     np.seterr(all="ignore")
     signal.signal(signal.SIGALRM, _too_long)
