@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QSignalBlocker
+from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGroupBox, QHeaderView, QLabel, QTableWidget, QVBoxLayout
 
@@ -41,9 +41,11 @@ class RolesGroup(QGroupBox):
         self.refresh()
 
     def _lay_out(self) -> None:
-        self.table.setHorizontalHeaderLabels(["group", "counts as"])
+        self.table.horizontalHeader().hide()
         self.table.verticalHeader().hide()
         self.table.horizontalHeader().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        self.table.horizontalHeader().setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.table.setSelectionMode(QTableWidget.SelectionMode.NoSelection)
         self.table.setToolTip("Tile labels are the share of a tile inside tumour less what is excluded")
         self.table.setAccessibleName("Groups of contours")
@@ -55,6 +57,7 @@ class RolesGroup(QGroupBox):
         column = QVBoxLayout(self)
         for part in (self.table, self.marks, self.cropped, self.note):
             column.addWidget(part)
+        column.addStretch()
         for label in (self.marks, self.note):
             label.setWordWrap(True)
 
@@ -66,11 +69,13 @@ class RolesGroup(QGroupBox):
             return
         self.table.setRowCount(len(contours.groups))
         for row, (group, number) in enumerate(contours.groups.items()):
-            self.table.setCellWidget(row, 0, QLabel(f" {shown(group)} ({number})"))
-            self.table.setCellWidget(row, 1, self._combo(group, contours.roles[group]))
-        rows = min(len(contours.groups), MOST_ROWS)
-        height = self.table.horizontalHeader().sizeHint().height() + 4
-        self.table.setFixedHeight(height + rows * self.table.verticalHeader().defaultSectionSize())
+            name, combo = QLabel(f" {shown(group)} ({number})"), self._combo(group, contours.roles[group])
+            name.setToolTip(shown(group))
+            self.table.setCellWidget(row, 0, name)
+            self.table.setCellWidget(row, 1, combo)
+            self.table.setRowHeight(row, combo.sizeHint().height())
+        rows = sum(self.table.rowHeight(row) for row in range(min(len(contours.groups), MOST_ROWS)))
+        self.table.setFixedHeight(rows + 2 * self.table.frameWidth())
         for part in (self.table, self.note):
             part.setVisible(bool(contours.groups))
         points, lines = len(contours.points), len(contours.lines)
