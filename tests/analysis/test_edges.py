@@ -31,7 +31,7 @@ def test_every_edge_of_every_tile_is_drawn_and_nothing_else(corners: list[tuple[
     def painted(segments: np.ndarray) -> set[tuple[int, int, bool]]:
         """Unit steps (y, x, whether it goes down) of line segments."""
         steps = set()
-        for (y, x), (down, across) in np.round(segments + [[[0.5], [0]]]).astype(int):
+        for (y, x), (down, across) in np.round(segments + np.array([[[0.5], [0]]])).astype(int):
             steps |= {(y + i, x, True) for i in range(down)} | {(y, x + i, False) for i in range(across)}
         return steps
 

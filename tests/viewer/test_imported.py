@@ -13,7 +13,7 @@ from napari_asmil.analysis.display import TRANSFORMS
 from napari_asmil.bags import Cohort, Given, read_bag
 from napari_asmil.errors import InputError
 from napari_asmil.maps import import_map
-from napari_asmil.runs import MapView
+from napari_asmil.runs import MapView, Run
 from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.dynamics import DynamicsDock
@@ -21,10 +21,10 @@ from napari_asmil.viewer.docks.explore import ExploreDock
 from napari_asmil.viewer.docks.inspect import InspectDock
 from napari_asmil.viewer.docks.open import OpenDock
 from napari_asmil.viewer.docks.survey import SurveyDock
-from napari_asmil.viewer.imported import open_map
 from napari_asmil.viewer.inspected import Inspected
 from napari_asmil.viewer.instead import WAYS
 from napari_asmil.viewer.legend import map_facts
+from napari_asmil.viewer.opening import Request, open_request
 from napari_asmil.viewer.taking import take
 from napari_asmil.viewer.tile_facts import tile_facts
 from napari_asmil.viewer.window import open_runs
@@ -33,6 +33,13 @@ from tests.maps.layouts import EDGE, HOT, PERCENTILES, SLIDE, TILES, XY
 from tests.viewer.conftest import write_contours
 
 NOTHING = "means nothing for these values"
+
+
+def open_map(controller: Controller, path: Path, column: str = "label", **known: Any) -> tuple[Run, list[str]]:
+    """Open a file of scores as the dock does: the run that is shown, and what is said."""
+    said = open_request(controller, Request(scores=path, label_column=column, **known))
+    assert controller.current is not None
+    return controller.current[0], said
 
 
 @pytest.fixture
@@ -217,3 +224,15 @@ def test_the_dock_opens_slide_features_and_scores_together_and_asks_what_the_sco
     assert run.slides[0].slide_path == slide and "values: logits, as given" in dock.report.toPlainText()
     assert dock.scores.path is None and controller.cohort is not None
     np.testing.assert_array_equal(run.slides[0].tiles.xy, XY)  # type: ignore[union-attr]
+
+
+def test_of_several_columns_of_scores_the_one_that_is_named_is_shown(model: Any, tmp_path: Path, qtbot: Any) -> None:
+    controller = Controller.of(model)
+    dock = shown(OpenDock, controller, qtbot)
+    dock.scores.set_path(layouts.wsinfer_csv(tmp_path))
+    dock.open_button.click()
+    assert "several columns of scores" in dock.report.toPlainText()
+    dock.column.setText("prob_Tumor")
+    dock.open_button.click()
+    assert controller.map is not None
+    assert "prob_Tumor" in dock.report.toPlainText()

@@ -110,7 +110,7 @@ def edges(xy: NDArray[np.int64], size: float) -> NDArray[np.float64]:
     found = []
     for line, along in ((1, 0), (0, 1)):
         first = xy[:, (line, along)].astype(np.float64)
-        places = np.unique(np.concatenate([first, first + (size, 0)]), axis=0)
+        places = np.unique(np.concatenate([first, first + np.array([size, 0])]), axis=0)
         new = np.append(True, (np.diff(places[:, 0]) != 0) | (np.diff(places[:, 1]) > size))
         starts = np.flatnonzero(new)
         ends = np.append(starts[1:], len(places)) - 1

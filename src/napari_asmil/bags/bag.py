@@ -164,19 +164,20 @@ class Bag:
                 path=self.source,
             )
 
-    def on_slide(self, path: str | Path) -> Bag:
+    def on_slide(self, path: str | Path, *, mpp: float | None = None) -> Bag:
         """The same bag with the slide file at `path`: its size and, where unknown, its mpp.
 
-        Tiles that could not be placed without the slide are placed now.
+        Tiles that could not be placed without the slide are placed now. With `mpp` the user says what it is.
 
         Raises
         ------
         InputError
             When the slide cannot be opened, has another size than the bag says, or lacks some of the tiles.
         """
-        with open_slide(path) as slide:
-            size, mpp, source = slide.frame.size, slide.mpp, slide.mpp_source
-            given = Given(Path(path), slide.frame, mpp if self.mpp is None else self.mpp)
+        with open_slide(path, mpp=mpp) as slide:
+            size, found, source = slide.frame.size, slide.mpp, slide.mpp_source
+            known = mpp or self.mpp or found
+            given = Given(Path(path), slide.frame, known)
         if self.slide_size not in (None, size):
             raise InputError(
                 f"It is {size[0]} x {size[1]} px, but the features of {self.slide_id} are of a slide of"
@@ -189,10 +190,9 @@ class Bag:
             again = self.reread(given)
             bag = replace(self, tiles=again.tiles, mpp=again.mpp, tile_px=again.tile_px, derivation=again.derivation)
         notes = list(bag.derivation)
-        note = f"mpp from the slide file ({source})"
-        if mpp is not None and self.mpp in (None, mpp) and note not in notes:
+        note = f"mpp from {source if mpp else f'the slide file ({source})'}"
+        if found is not None and self.mpp in (None, found) and note not in notes:
             notes.append(note)
-        known = mpp if bag.mpp is None else bag.mpp
         return replace(bag, slide_path=Path(path), slide_size=size, mpp=known, derivation=notes)
 
     def describe(self) -> list[str]:

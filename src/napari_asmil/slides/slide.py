@@ -30,6 +30,9 @@ LARGEST_WITHOUT_LEVELS = 2**34
 TILE_CACHE = ArrayCache(512 * 2**20)
 """Decoded tiles of all open slides."""
 
+USER = "the user"
+"""Where an mpp is from that the file does not decide."""
+
 _tokens = count()
 
 
@@ -70,7 +73,7 @@ class Slide:
         self.path = path
         self.mpp, self.mpp_source = opened.mpp, opened.mpp_source
         if mpp is not None:
-            self.mpp, self.mpp_source = mpp, "the user"
+            self.mpp, self.mpp_source = mpp, USER
         self.bounds = opened.bounds
         self.reads = 0
         self.associated: Mapping[str, NDArray[np.uint8]] = _Associated(opened.associated, self._counted)

@@ -18,58 +18,8 @@ if TYPE_CHECKING:
     from napari_asmil.runs import Run
     from napari_asmil.viewer.controller import Controller
 
+NOT_LAID = "not laid on {}, whose name is another: choose both together if they belong so"
 GOES = "this run goes when napari is closed; `napari-asmil map` writes one to keep"
-
-
-def open_map(
-    controller: Controller,
-    path: str | Path,
-    *,
-    slide: str | Path | None = None,
-    features: str | Path | Bag | None = None,
-    values: str | None = None,
-    column: str = "",
-    tile_size: float | None = None,
-    mpp: float | None = None,
-    contours: str | Path | None = None,
-) -> tuple[Run, list[str]]:
-    """Open a file of scores, show it, and say what was derived.
-
-    Parameters
-    ----------
-    controller : Controller
-    path : path-like
-        As `maps.import_map`, and so are `values`, `column` and `contours`.
-    slide : path-like, optional
-        The slide's file; by default the slide that is open, where the file of scores is named after it.
-    features : path-like or Bag, optional
-        By default the bag of that slide, where one is open.
-    tile_size, mpp : float, optional
-        As `bags.Given`.
-
-    Returns
-    -------
-    (Run, list of str)
-        The run, in a folder that goes when the process ends (``napari-asmil map`` writes one to keep), and lines for a
-        person.
-
-    Raises
-    ------
-    InputError
-        Before anything is shown, when the file cannot be used.
-    """
-    made = prepare(
-        controller,
-        Path(path),
-        slide=None if slide is None else Path(slide),
-        features=features,
-        values=values,
-        column=column,
-        tile_size=tile_size,
-        mpp=mpp,
-        contours=None if contours is None else Path(contours),
-    )
-    return show(controller, made), made.lines
 
 
 @dataclass(frozen=True)
@@ -94,16 +44,31 @@ def prepare(
     mpp: float | None = None,
     contours: Path | None = None,
 ) -> Made:
-    """Read, check and write what `show` shows; the parameters are those of `open_map`.
+    """Read, check and write what `show` shows: a run in a folder that goes when the process ends.
 
-    `cohort` stands for the open one, where it will be.
+    Parameters
+    ----------
+    controller : Controller
+    path : Path
+        As `maps.import_map`, and so are `values`, `column` and `contours`.
+    slide : Path, optional
+        The slide's file; by default the slide that is open, where the file of scores is named after it.
+    features : path-like or Bag, optional
+        By default the bag of that slide in `cohort`, which stands for the open one, where it will be.
+    tile_size, mpp : float, optional
+        As `bags.Given`.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be used.
     """
     shown, cohort, lines = controller.slide, cohort or controller.cohort, []
     if slide is None and shown is not None and slide_name(shown.path) == slide_of(path):
         slide, mpp = shown.path, mpp or shown.mpp
         contours = contours or (None if controller.contours is None else controller.contours.path)
     elif slide is None and shown is not None:
-        lines = [f"not laid on {shown.path.name}, whose name is another: choose both together if they belong so"]
+        lines = [NOT_LAID.format(shown.path.name)]
     if features is None and cohort is not None:
         name = slide_of(path) if slide is None else slide_name(slide)
         features = next((bag for bag in cohort.bags if bag.slide_id == name), None)

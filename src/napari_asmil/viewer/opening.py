@@ -13,9 +13,11 @@ import numpy as np
 from napari_asmil.annotations import Contours, Role, read_annotations
 from napari_asmil.bags import Bag, Cohort, holds_many, read_bag, read_cohort
 from napari_asmil.errors import InputError
+from napari_asmil.frame import Frame
 from napari_asmil.slides import open_slide
+from napari_asmil.slides.slide import USER
 from napari_asmil.viewer import footprint
-from napari_asmil.viewer.imported import prepare, show
+from napari_asmil.viewer.imported import NOT_LAID, Made, prepare, show
 from napari_asmil.viewer.layers import slide_name
 from napari_asmil.words import listed
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from napari_asmil.viewer.controller import Controller
 
 
+LABEL = "label"
 FROM_CONTOURS = "tile labels: share of each tile inside the tumour contours"
 
 
@@ -31,15 +34,16 @@ FROM_CONTOURS = "tile labels: share of each tile inside the tumour contours"
 class Request:
     """Files to open together; what is None is left as it is.
 
-    `tile_size` (level-0 px), `mpp` (micrometres per level-0 px) and `values` (what `scores` of someone's own model are)
-    are what a person knows and the files do not say.
+    `label_column` is that of the table of labels, and another name also that of a table of scores. `tile_size` (level-0
+    px), `mpp` (micrometres per level-0 px) and `values` (what `scores` of someone's own model are) are what a person
+    knows and the files do not say.
     """
 
     slide: Path | None = None
     features: Path | None = None
     annotation: Path | None = None
     labels: Path | None = None
-    label_column: str = "label"
+    label_column: str = LABEL
     tile_size: float | None = None
     mpp: float | None = None
     dask: bool = False
@@ -60,57 +64,86 @@ def open_request(controller: Controller, request: Request) -> list[str]:
     """
     if not any((request.slide, request.features, request.annotation, request.scores)):
         raise InputError("Nothing is chosen.", remedy="Choose a slide, features or an annotation.")
-    lines, frame = [], None if controller.slide is None else controller.slide.frame
-    if request.slide is not None:
-        with open_slide(request.slide, mpp=request.mpp) as slide:
-            lines, frame = [f"SLIDE {request.slide.name}", *slide.describe(), ""], slide.frame
-    contours = None if request.slide is not None else controller.contours
-    if request.annotation is not None:
-        contours = read_annotations(request.annotation, frame)
-        if frame is not None:
-            contours.check_on(frame.size)
-        lines += [f"ANNOTATION {request.annotation.name}", *contours.describe(), ""]
-    given_mpp = request.mpp
-    if request.mpp is None and request.slide is None and frame is not None:
-        request = replace(request, mpp=frame.mpp)
-    cohort = controller.cohort if request.features is None else _cohort(request, request.features)
-    if cohort is not None:
-        path = _slide_path(controller, request)
-        cohort, bag = _with_slide(cohort, request, path, contours)
-        if request.features is not None:
-            lines += ["FEATURES", *_describe(cohort)]
-            if bag is None and path is not None:
-                lines.append(f"not laid on {path.name}, whose name is another: choose both together if they belong so")
-        elif bag is not None:
-            lines += [f"FEATURES on {bag.slide_id}", *bag.describe()]
-    made = None
-    if request.scores is not None:
-        alone = cohort is not None and request.features is not None and len(cohort.bags) == 1
-        made = prepare(
-            controller,
-            request.scores,
-            slide=request.slide,
-            features=cohort.bags[0] if cohort is not None and alone else None,
-            cohort=cohort,
-            values=request.values,
-            tile_size=request.tile_size,
-            mpp=given_mpp,
-            contours=request.annotation,
-        )
-        lines += made.lines
+    found = _read(controller, request)
     if request.slide is not None:
         controller.open_slide(request.slide, mpp=request.mpp, dask=request.dask)
     if request.annotation is not None:
         controller.open_contours(request.annotation)
-    if cohort is not controller.cohort:
-        controller.set_cohort(cohort)
-    if made is not None:
-        show(controller, made)
+    if found.cohort is not controller.cohort:
+        controller.set_cohort(found.cohort)
+    if found.made is not None:
+        show(controller, found.made)
     if controller.map is None:
         footprint.show(controller)
     controller.opened = _merged(controller.opened, request)
-    controller.tell(lines)
-    return lines
+    controller.tell(found.lines)
+    return found.lines
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What was read and fits together, and what is said of it."""
+
+    lines: list[str]
+    cohort: Cohort | None
+    made: Made | None
+
+
+def _read(controller: Controller, request: Request) -> _Found:
+    lines, on = [], _on(controller)
+    if request.slide is not None:
+        with open_slide(request.slide, mpp=request.mpp) as slide:
+            lines += [f"SLIDE {request.slide.name}", *slide.describe(), ""]
+            on = _On(request.slide, slide.frame, request.mpp)
+    contours = None if request.slide is not None else controller.contours
+    if request.annotation is not None:
+        contours = read_annotations(request.annotation, on.frame)
+        if on.frame is not None:
+            contours.check_on(on.frame.size)
+        lines += [f"ANNOTATION {request.annotation.name}", *contours.describe(), ""]
+    cohort = controller.cohort if request.features is None else _cohort(request, request.features)
+    if cohort is not None:
+        cohort, bag = _with_slide(cohort, request, on, contours)
+        if request.features is not None:
+            lines += ["FEATURES", *_describe(cohort)]
+            if bag is None and on.path is not None:
+                lines.append(NOT_LAID.format(on.path.name))
+        elif bag is not None:
+            lines += [f"FEATURES on {bag.slide_id}", *bag.describe()]
+    made = None if request.scores is None else _made(controller, request, request.scores, cohort)
+    return _Found([*lines, *([] if made is None else made.lines)], cohort, made)
+
+
+@dataclass(frozen=True)
+class _On:
+    """The slide that things come to lie on; `mpp` is the user's word, where there is one."""
+
+    path: Path | None = None
+    frame: Frame | None = None
+    mpp: float | None = None
+
+
+def _on(controller: Controller) -> _On:
+    slide = controller.slide
+    if slide is None:
+        return _On()
+    return _On(slide.path, slide.frame, slide.mpp if slide.mpp_source == USER else None)
+
+
+def _made(controller: Controller, request: Request, scores: Path, cohort: Cohort | None) -> Made:
+    alone = cohort is not None and request.features is not None and len(cohort.bags) == 1
+    return prepare(
+        controller,
+        scores,
+        slide=request.slide,
+        features=cohort.bags[0] if cohort is not None and alone else None,
+        cohort=cohort,
+        values=request.values,
+        column="" if request.label_column == LABEL else request.label_column,
+        tile_size=request.tile_size,
+        mpp=request.mpp,
+        contours=request.annotation,
+    )
 
 
 def _merged(before: Request, request: Request) -> Request:
@@ -123,27 +156,21 @@ def _merged(before: Request, request: Request) -> Request:
     return now
 
 
-def _slide_path(controller: Controller, request: Request) -> Path | None:
-    return request.slide or (None if controller.slide is None else controller.slide.path)
-
-
 def _cohort(request: Request, features: Path) -> Cohort:
     if features.is_dir() or holds_many(features):
         return read_cohort(features, request.labels, label=request.label_column, tile_size=request.tile_size)
-    return Cohort((read_bag(features, mpp=request.mpp, tile_size=request.tile_size),))
+    return Cohort((read_bag(features, tile_size=request.tile_size, mpp=request.mpp),))
 
 
-def _with_slide(
-    cohort: Cohort, request: Request, slide: Path | None, contours: Contours | None
-) -> tuple[Cohort, Bag | None]:
+def _with_slide(cohort: Cohort, request: Request, on: _On, contours: Contours | None) -> tuple[Cohort, Bag | None]:
     """The cohort with the bag that is of this slide lying on it, and that bag.
 
     One bag that is chosen together with a slide is of that slide, whatever its name.
     """
-    if slide is None:
+    if on.path is None:
         return cohort, None
     chosen = request.slide is not None and request.features is not None
-    names, wanted = [bag.slide_id for bag in cohort.bags], slide_name(slide)
+    names, wanted = [bag.slide_id for bag in cohort.bags], slide_name(on.path)
     at = 0 if chosen and len(names) == 1 else names.index(wanted) if wanted in names else None
     if at is None:
         if chosen:
@@ -153,13 +180,12 @@ def _with_slide(
                 path=request.features,
             )
         return cohort, None
-    bag = _placed(cohort.bags[at], slide, contours)
+    bag = _placed(cohort.bags[at].on_slide(on.path, mpp=on.mpp), contours)
     return replace(cohort, bags=(*cohort.bags[:at], bag, *cohort.bags[at + 1 :])), bag
 
 
-def _placed(bag: Bag, slide: Path, contours: Contours | None) -> Bag:
-    """A bag with its slide, and with its tiles' truth from the annotation where the file has none."""
-    bag = bag.on_slide(slide)
+def _placed(bag: Bag, contours: Contours | None) -> Bag:
+    """A bag with its tiles' truth from the annotation where the file has none."""
     if contours is None:
         return bag
     bag = replace(bag, contours_path=contours.path)

@@ -24,7 +24,7 @@ from napari_asmil.viewer import footprint
 from napari_asmil.viewer.docks.base import Dock, PathField, add_row
 from napari_asmil.viewer.docks.extract import ExtractGroup
 from napari_asmil.viewer.docks.progress import JobPanel
-from napari_asmil.viewer.opening import Request, open_request
+from napari_asmil.viewer.opening import LABEL, Request, open_request
 from napari_asmil.viewer.taking import file_of, take_run
 
 SLIDES = "Slides (*.svs *.ndpi *.tif *.tiff *.mrxs *.scn *.bif *.vsi *.dcm *.png *.jpg *.webp);;All files (*)"
@@ -47,7 +47,7 @@ class OpenDock(Dock):
         self.scores, self.values = PathField({"Attention": SCORES}, "scores of your own model"), QComboBox()
         self.tile_size, self.mpp = _known(" level-0 px", 0), _known(" µm", 4)
         self.labels = PathField({"Label table": TABLES}, "csv of slide_id and label")
-        self.column = QLineEdit("label")
+        self.column = QLineEdit(LABEL)
         self.open_button = QPushButton("Open")
         self.tiles = QCheckBox("Show where the tiles lie")
         self.run = PathField({"Run": ""}, "folder NAME.asmil")
@@ -81,7 +81,9 @@ class OpenDock(Dock):
         add_row(form, "Pixel size", self.mpp, "Micrometres per level-0 px, where the slide does not say or errs")
         add_row(form, "Annotation", self.annotation, "Tumour contours: QuPath, ASAP, ImageScope, NDP.view, or a mask")
         add_row(form, "Labels", self.labels, "Table with a row a slide; columns are picked by name")
-        add_row(form, "Column", self.column, "Column of the label table that holds the classes")
+        add_row(
+            form, "Column", self.column, "Column of the classes in the table, or of the scores in a table of scores"
+        )
         add_row(form, "Attention", self.scores, "Attention scores of your own model: opened as a run of one epoch")
         add_row(form, "Scores are", self.values, "What the attention scores are, where their numbers do not tell")
         self.values.addItem("as their numbers tell", None)
@@ -118,7 +120,7 @@ class OpenDock(Dock):
             features=self.features.path,
             annotation=self.annotation.path,
             labels=self.labels.path,
-            label_column=self.column.text().strip() or "label",
+            label_column=self.column.text().strip() or LABEL,
             tile_size=self.tile_size.value() or None,
             mpp=self.mpp.value() or None,
             dask=self.dask.isChecked(),
