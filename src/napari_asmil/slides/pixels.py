@@ -92,8 +92,16 @@ class Meaning:
         return shown
 
 
-def colour_table(stored: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """A TIFF ColorMap (3, n) of 16-bit colours as uint8 (n, 3); some writers fill it with 8-bit ones."""
+def colour_table(stored: NDArray[np.uint16] | None) -> NDArray[np.uint8]:
+    """A TIFF ColorMap (3, n) of 16-bit colours as uint8 (n, 3); some writers fill it with 8-bit ones.
+
+    Raises
+    ------
+    ValueError
+        When it is none.
+    """
+    if stored is None or stored.ndim != 2 or len(stored) != 3 or stored.size == 0:
+        raise ValueError("a palette without its colours")
     colours = np.asarray(stored, dtype=np.uint16).T
     return (colours >> 8 if colours.max(initial=0) > 255 else colours).astype(np.uint8)
 

@@ -19,6 +19,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.slides import tiff_scale
 from napari_asmil.slides.backend import Associated, Level, Opened, Unreadable
 from napari_asmil.slides.companions import refuse_index
+from napari_asmil.slides.tiff_claims import is_bounded
 from napari_asmil.slides.tiff_levels import Picture, ladder, pictures_beside
 from napari_asmil.slides.tiff_tiles import SharedFile
 
@@ -85,8 +86,8 @@ def _read_directory(path: Path, said: list[str]) -> Any:
     tiff, why = None, "it holds none"
     try:
         tiff = tifffile.TiffFile(path, _multifile=False)
-        description = tiff.pages.first.description
-        if "<!DOCTYPE" in description or "<!ENTITY" in description:
+        first = tiff.pages.first
+        if not is_bounded(first.description, first.imagewidth * first.imagelength):
             tiff.close()
             tiff = tifffile.TiffFile(path, **{f"is_{kind}": False for kind in _XML_KINDS})
         found = bool(tiff.series)
@@ -120,7 +121,7 @@ def _opened(path: Path, tiff: Any) -> Opened:
     try:
         levels = _levels(file, steps, metadata.bits, path)
         for level in levels:
-            level.check(tiff.filehandle.size, path)
+            level.check(file.size, path)
     except Exception:
         file.close()
         raise

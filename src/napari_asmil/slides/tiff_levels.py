@@ -24,6 +24,9 @@ MOST_UNLIKE = 2.5
 _KNOWN_LADDERS = ("ome", "scn", "bif", "philips", "ndpi")
 """Kinds of which tifffile's levels are all there are."""
 
+MOST_SAMPLES = 100
+"""Samples a pixel may have, be it of a spectral camera."""
+
 _PHOTOMETRIC = ("RGB", "YCBCR", "MINISBLACK", "MINISWHITE", "PALETTE")
 _COLOURED = ("RGB", "YCBCR", "PALETTE")
 _YCBCR_KEPT = ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "ZSTD", "LZMA")
@@ -93,14 +96,15 @@ class Picture:
             With the reason.
         """
         high, wide = self._planes[0].edge
-        if high * wide > LARGEST:
+        if high * wide * self._planes[0].samples > 3 * LARGEST:
             raise InputError(
                 f"It is stored in pieces of {wide} x {high} px, which can only be decoded whole.",
                 remedy="Convert it to a tiled pyramidal TIFF (for example: vips tiffsave IN OUT.tif --tile --pyramid).",
                 path=path,
             )
         for one in self._planes:
-            if one.needed - one.listed > one.grid[1]:  # Philips may leave out the last row
+            missing = one.needed - one.listed  # Philips may leave out the last row
+            if missing > one.grid[1] or 2 * missing > one.needed:
                 raise InputError(
                     f"Its directory is damaged: {self.shape[1]} x {self.shape[0]} px take {one.needed:,} tiles or"
                     f" strips, and it lists {one.listed:,}.",
@@ -143,9 +147,9 @@ class Picture:
             return told
         if "".join(page) not in ("YX", "YXS", "SYX") or list(self._sizes.items())[outer:] != list(page.items()):
             return told
-        return (
-            "" if (self._key.shaped[1] == 1 and self._key.is_subsampled in (False, None)) or self._is_jpeg() else told
-        )
+        if page.get("S", 1) > MOST_SAMPLES or self._key.shaped[1] != 1:
+            return told
+        return told if self._key.is_subsampled and not self._is_jpeg() else ""
 
     def _is_jpeg(self) -> bool:
         return "JPEG" in getattr(self._key.compression, "name", "")

@@ -28,10 +28,11 @@ _FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB,
 
 
 class SharedFile:
-    """A file that several threads read at once; it closes when the last of them has what it asked for."""
+    """A file of `size` bytes that several threads read at once; the last of them closes it."""
 
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        self.size = os.fstat(self._file).st_size
         self._lock = threading.Lock()
         self._readers = 0
         self._closed = False
@@ -44,6 +45,8 @@ class SharedFile:
         ValueError
             When the file was closed, or ends before.
         """
+        if at + count > self.size:
+            raise ValueError(f"the file ends {at + count - self.size:,} bytes too early")
         with self._lock:
             if self._closed:
                 raise ValueError("the file was closed")
@@ -55,7 +58,7 @@ class SharedFile:
                 self._readers -= 1
                 self._let_go()
         if len(found) < count:
-            raise ValueError(f"the file ends {count - len(found):,} bytes too early")
+            raise ValueError(f"the file became {count - len(found):,} bytes shorter")
         return found
 
     def close(self) -> None:
