@@ -24,12 +24,13 @@ from napari_asmil.viewer import footprint
 from napari_asmil.viewer.docks.base import Dock, PathField, add_row
 from napari_asmil.viewer.docks.extract import ExtractGroup
 from napari_asmil.viewer.docks.progress import JobPanel
+from napari_asmil.viewer.docks.roles import RolesGroup
 from napari_asmil.viewer.opening import LABEL, Request, open_request
 from napari_asmil.viewer.taking import file_of, take_run
 
 SLIDES = "Slides (*.svs *.ndpi *.tif *.tiff *.mrxs *.scn *.bif *.vsi *.dcm *.png *.jpg *.webp);;All files (*)"
 FEATURES = "Features (*.h5 *.hdf5 *.pt *.npz *.csv);;All files (*)"
-ANNOTATIONS = "Annotations (*.geojson *.json *.xml *.ndpa *.png *.tif *.tiff);;All files (*)"
+ANNOTATIONS = "Annotations (*.geojson *.json *.xml *.annotations *.ndpa *.png *.bmp *.tif *.tiff);;All files (*)"
 SCORES = "Attention scores (*.h5 *.hdf5 *.npz *.npy *.csv);;All files (*)"
 TABLES = "Tables (*.csv *.tsv *.json);;All files (*)"
 
@@ -100,6 +101,8 @@ class OpenDock(Dock):
         self.report.setToolTip("What each file is, and how its geometry was derived")
         self.report.setFixedHeight(8 * self.fontMetrics().lineSpacing())
         derived.addRow(self.report)
+        self.roles = RolesGroup(self.controller)
+        self.body.addWidget(self.roles)
         runs = self.add_group("Runs")
         add_row(runs, "Run", self.run, "A recorded training, finished or still being written")
         self.run_button.setToolTip("Open this run and show its first slide")
