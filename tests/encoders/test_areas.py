@@ -13,10 +13,11 @@ import tifffile
 
 from napari_asmil.annotations import Contours, read_annotations, write_geojson
 from napari_asmil.bags import read_bag
+from napari_asmil.cli.bags import tissue as write_tissue
 from napari_asmil.encoders import extract, extract_all
 from napari_asmil.encoders.areas import tissue_contours
 from napari_asmil.errors import InputError
-from napari_asmil.slides import open_slide
+from napari_asmil.slides import Slide, open_slide
 from napari_asmil.slides.tissue import TissueRule, tissue_mask
 
 
@@ -182,3 +183,43 @@ def test_outlines_can_be_written_and_read_again(slide: Path, tmp_path: Path) -> 
     assert again.groups == {"tissue": len(contours.polygons)}
     for one, other in zip(contours.polygons, again.polygons, strict=True):
         np.testing.assert_array_equal(one.exterior, other.exterior)
+
+
+def test_contours_may_count_from_the_scanned_area(slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scanned_from(monkeypatch, (100, 50))
+    areas = drawn(tmp_path / "areas.geojson", Tumor=[(0, 0, 200, 100)])
+    found = tiles_of(slide, tmp_path / "a.h5", size=50, within=areas, contours=areas, cropped=True)
+    assert found == [[x, y] for y in (50, 100) for x in (100, 150, 200, 250)]
+    labels = read_bag(tmp_path / "a.h5").tile_labels
+    assert labels is not None and labels.tolist() == [1.0] * 8
+    with pytest.raises(InputError, match="contours counted from another corner"):
+        list(extract(slide, tmp_path / "a.h5", size=50, within=areas, contours=areas))
+
+
+def test_outlines_written_for_qupath_count_as_it_does(
+    slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scanned_from(monkeypatch, (100, 50))
+    write_tissue(slide, tmp_path / "whole.geojson")
+    assert "open the slide in QuPath with --no-crop, or write with --cropped" in capsys.readouterr().out
+    write_tissue(slide, tmp_path / "cropped.geojson", cropped=True)
+    whole, cropped = (read_annotations(tmp_path / f"{name}.geojson").polygons for name in ("whole", "cropped"))
+    for one, other in zip(whole, cropped, strict=True):
+        np.testing.assert_allclose(other.exterior, one.exterior - (100, 50))
+
+
+def test_a_slide_that_is_scanned_whole_cannot_be_cropped(slide: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="Leave --cropped out"):
+        write_tissue(slide, tmp_path / "t.geojson", cropped=True)
+    assert not (tmp_path / "t.geojson").exists()
+
+
+def scanned_from(monkeypatch: pytest.MonkeyPatch, bounds: tuple[int, int]) -> None:
+    """Let slides say that their scanned area begins there."""
+    made = Slide.__init__
+
+    def init(self: Slide, *given: Any, **options: Any) -> None:
+        made(self, *given, **options)
+        self.bounds = bounds
+
+    monkeypatch.setattr(Slide, "__init__", init)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,9 @@ def extract(
     role: Annotated[
         list[str] | None, typer.Option(help="What a group of contours counts as: GROUP=tumour, exclude or ignore.")
     ] = None,
+    cropped: Annotated[
+        bool, typer.Option("--cropped", help="Contours count from the scanned area, as QuPath does without --no-crop.")
+    ] = False,
     points: Annotated[Path | None, typer.Option(help="Table of nuclei for tile truth (image, x, y, cls).")] = None,
 ) -> None:
     """Make bags of tile features from slides; a slide already there with the same settings is skipped."""
@@ -65,6 +69,7 @@ def extract(
             device=device,
             contours=contours,
             roles=roles,
+            cropped=cropped,
             points=points,
             stop=stop,
         ),
@@ -84,6 +89,9 @@ def tissue(
         float | None, typer.Option(help="Saturation above which is tissue, 0 to 1; Otsu's when not given.")
     ] = None,
     smallest: Annotated[float, typer.Option(help="Drop pieces below so many mm² (level-0 px without mpp).")] = 0.0,
+    cropped: Annotated[
+        bool, typer.Option("--cropped", help="Count from the scanned area, as QuPath does without --no-crop.")
+    ] = False,
     holes: Annotated[float, typer.Option(help="Fill holes up to so many mm² (level-0 px without mpp).")] = 0.0,
 ) -> None:
     """Write the outlines of a slide's tissue, to be edited in QuPath and given back by extract --within."""
@@ -94,8 +102,12 @@ def tissue(
 
     rule = TissueRule(mask_mpp, smoothing, threshold, smallest, holes)
     with open_slide(slide) as opened:
-        found, words = tissue_contours(opened, rule), rule.words(opened)
-    write_geojson(out, found)
+        found, words, bounds = tissue_contours(opened, rule), rule.words(opened), opened.bounds
+    if cropped and not any(bounds):
+        raise InputError("The scanned area begins at the slide's corner.", remedy="Leave --cropped out.", path=slide)
+    write_geojson(out, replace(found, origin=bounds) if cropped else found)
+    if any(bounds) and not cropped:
+        words += "; counted from the slide's corner: open the slide in QuPath with --no-crop, or write with --cropped"
     typer.echo(f"{out}: {counted(len(found.polygons), 'piece')}; {words}.")
 
 

@@ -46,7 +46,7 @@ def tissue_contours(slide: Slide, rule: TissueRule = DEFAULT_RULE) -> Contours:
     return Contours([Contour(f"tissue {k}", TISSUE, rings[0], rings[1:]) for k, rings in enumerate(scaled, 1)])
 
 
-def within(path: str | Path, slide: Slide) -> Share:
+def within(path: str | Path, slide: Slide, *, cropped: bool = False) -> Share:
     """Share of tiles that lies inside the contours of a file, whatever they are of, less those that are excluded.
 
     Raises
@@ -54,7 +54,7 @@ def within(path: str | Path, slide: Slide) -> Share:
     InputError
         When the file cannot be used, or holds no area on this slide.
     """
-    drawn = read_annotations(path, slide.frame)
+    drawn = read_annotations(path, slide.frame, cropped=cropped)
     drawn.check_on(slide.frame.size)
     area = drawn.with_roles({name: "tumour" for name, role in drawn.roles.items() if role != "exclude"}).tumour()
     if area.is_empty:

@@ -54,6 +54,7 @@ def extract(
     min_tissue: float = 0.5,
     contours: str | Path | None = None,
     roles: Mapping[str, Role] | None = None,
+    cropped: bool = False,
     points: str | Path | None = None,
     stop: Flag | None = None,
 ) -> Iterator[Event]:
@@ -86,6 +87,8 @@ def extract(
         Truth for the tiles: their share inside tumour contours, or 1 where they hold an epithelial nucleus.
     roles : mapping of str to str, optional
         What groups of contours count as, see `parse_roles`.
+    cropped : bool
+        Contours, and those of `within`, count from the corner of the scanned area: see `read_annotations`.
     stop : threading.Event, optional
         Looked at after every batch; a stopped extraction leaves no file.
 
@@ -118,6 +121,7 @@ def extract(
             "within": None if within is None else _fingerprint(Path(within)),
             "min_tissue": min_tissue,
             "roles": dict(roles or {}),
+            "cropped": cropped,
             "route": getattr(reading, "ROUTE", 1),
         }
         settings = json.dumps(made_from, sort_keys=True, allow_nan=False)
@@ -126,10 +130,10 @@ def extract(
             return
         _make_folder(out.parent)
         mask = None if cover or within is not None else tissue_mask(slide)
-        share = None if within is None else inside(within, slide)
+        share = None if within is None else inside(within, slide, cropped=cropped)
         grid = tile_grid(slide, edge.level0, stride=stride, cover=cover, mask=mask, share=share, min_tissue=min_tissue)
         doubt = "" if mask is None else stain_doubt(slide, mask)
-        truth = _truth(slide, grid, contours, roles, points)
+        truth = _truth(slide, grid, contours, roles, cropped, points)
         yield Started(out, len(grid), unit="tiles")
         features = np.empty((len(grid), encode.dim), dtype=np.float32)
         with closing(_encode(slide, grid, edge.px, encode, features)) as batches:
@@ -212,10 +216,11 @@ def _truth(
     grid: TileGrid,
     contours: str | Path | None,
     roles: Mapping[str, Role] | None,
+    cropped: bool,
     points: str | Path | None,
 ) -> NDArray[np.float32] | None:
     if contours is not None:
-        drawn = read_annotations(contours, slide.frame)
+        drawn = read_annotations(contours, slide.frame, cropped=cropped)
         drawn.check_on(slide.frame.size)
         if roles and drawn.groups:
             known = {name: role for name, role in roles.items() if name in drawn.groups}

@@ -23,9 +23,10 @@ WORDS = {
     "min_tissue": "another least share of tissue",
     "within": "other contours to lay tiles in",
     "roles": "other roles of contours",
+    "cropped": "contours counted from another corner",
     "route": "another way of reading pixels",
 }
-BEFORE = {"min_tissue": 0.5, "roles": {}, "route": 1}
+BEFORE = {"min_tissue": 0.5, "roles": {}, "cropped": False, "route": 1}
 """What bags were made with that do not say."""
 
 

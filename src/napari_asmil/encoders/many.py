@@ -29,6 +29,7 @@ class Options(TypedDict, total=False):
     cover: bool
     min_tissue: float
     roles: Mapping[str, Role] | None
+    cropped: bool
     points: str | Path | None
 
 

@@ -228,6 +228,7 @@ class Extraction:
     min_tissue: float = 0.5
     contours: Path | None = None
     roles: Mapping[str, Role] = field(default_factory=dict)
+    cropped: bool = False
 
     def events(self, stop: Flag) -> Iterator[Event]:
         """The job."""
@@ -247,5 +248,6 @@ class Extraction:
             min_tissue=self.min_tissue,
             contours=self.contours,
             roles=self.roles,
+            cropped=self.cropped,
             stop=stop,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ class Search:
         Micrometres per level-0 px, instead of what the slide says.
     within : Path or None
         An annotation file.
+    cropped : bool
+        Annotation files of this slide count from its scanned area.
     found : Contours or None
         The outlines, when the job is done.
     """
@@ -40,6 +42,7 @@ class Search:
     slide: Path
     mpp: float | None = None
     within: Path | None = None
+    cropped: bool = False
     found: Contours | None = None
 
     def events(self, stop: Flag) -> Iterator[Event]:
@@ -52,9 +55,13 @@ class Search:
         yield Started(self.slide, 1, unit="slides")
         with open_slide(self.slide, mpp=self.mpp) as slide:
             if self.within is None:
-                self.found, words = tissue_contours(slide), DEFAULT_RULE.words(slide)
+                found, words = tissue_contours(slide), DEFAULT_RULE.words(slide)
+                self.found = replace(found, origin=slide.bounds) if self.cropped else found
             else:
-                self.found, words = read_annotations(self.within, slide.frame), f"from {self.within.name}"
+                self.found, words = (
+                    read_annotations(self.within, slide.frame, cropped=self.cropped),
+                    f"from {self.within.name}",
+                )
                 self.found.check_on(slide.frame.size)
         yield Finished(self.slide, "done", f"{counted(len(self.found.polygons), 'outline')}; {words}.")
 

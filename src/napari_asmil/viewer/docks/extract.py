@@ -16,7 +16,7 @@ from qtpy.QtWidgets import (
     QSpinBox,
 )
 
-from napari_asmil.annotations import write_geojson
+from napari_asmil.annotations import Contours, write_geojson
 from napari_asmil.errors import InputError
 from napari_asmil.events import Event, Finished
 from napari_asmil.viewer import tissue
@@ -104,8 +104,7 @@ class ExtractGroup(QGroupBox):
         try:
             if slide is None or out is None:
                 raise InputError("No slide or no feature file is chosen.", remedy="Choose the slide above.")
-            drawn = self._controller.contours
-            cover = self.cover.isChecked()
+            drawn, cover = self._drawn(), self.cover.isChecked()
             extraction = Extraction(
                 slide,
                 out,
@@ -119,7 +118,8 @@ class ExtractGroup(QGroupBox):
                 within=None if cover else self.within.path,
                 min_tissue=self.least.value() / 100,
                 contours=self._annotation.path,
-                roles=drawn.chosen if drawn is not None and drawn.path == self._annotation.path else {},
+                roles={} if drawn is None else drawn.chosen,
+                cropped=self._cropped(),
             )
             self._controller.job.start(extraction.events, f"Making features of {slide.name}", "tiles")
         except InputError as error:
@@ -133,7 +133,7 @@ class ExtractGroup(QGroupBox):
                 raise InputError("No slide is chosen.", remedy="Choose the slide above.")
             if self._controller.slide is None or self._controller.slide.path != slide:
                 self._controller.open_slide(slide)
-            self._search = tissue.Search(slide, self._slide_mpp(), self.within.path)
+            self._search = tissue.Search(slide, self._slide_mpp(), self.within.path, self._cropped())
             self._controller.job.start(self._search.events, f"Finding tissue of {slide.name}", "slides")
         except InputError as error:
             show_error(str(error))
@@ -152,6 +152,16 @@ class ExtractGroup(QGroupBox):
             return
         self.within.set_path(path)
         self._say([f"Outlines written to {path}. Edited there, they are what tiles are laid in."])
+
+    def _drawn(self) -> Contours | None:
+        """The contours of the annotation that is chosen above, where they are drawn."""
+        drawn = self._controller.contours
+        return drawn if drawn is not None and drawn.path == self._annotation.path else None
+
+    def _cropped(self) -> bool:
+        """Whether annotation files of this slide count from its scanned area: as the one that is drawn does."""
+        drawn = self._drawn()
+        return drawn is not None and any(drawn.origin)
 
     def _slide_mpp(self) -> float | None:
         """What a person said of the pixel size of the slide that is shown."""
