@@ -65,7 +65,7 @@ def test_the_edge_of_a_block_map_is_that_of_its_patches_file_and_said(read: Read
 
 def test_without_a_patches_file_the_edge_is_asked_for_and_the_lattice_only_told_of(tmp_path: Path) -> None:
     path = block_map(tmp_path / "job" / "own" / "s1_blockmap.h5")
-    with pytest.raises(InputError, match=r"mostly 100 level-0 px apart.*give it \(tile_size\)"):
+    with pytest.raises(InputError, match=r"mostly 100 level-0 px apart.*give it \(--tile-size\)"):
         read_map(path)
     assert read_map(path, given=Given(tile_size=96)).tiles.size == 96
 
@@ -115,7 +115,7 @@ def test_several_modalities_of_slideflow_are_chosen_by_name(tmp_path: Path) -> N
 
 def test_an_index_of_centres_needs_the_edge(tmp_path: Path) -> None:
     path = layouts.slideflow_npz(tmp_path)
-    with pytest.raises(InputError, match=r"the size of a tile in µm is not known.*give it \(tile_size\)"):
+    with pytest.raises(InputError, match=r"the size of a tile in µm is not known.*give it \(--tile-size\)"):
         read_map(path)
     (tmp_path / "bags_config.json").write_text('{"tile_px": 224, "tile_um": 50}')
     with pytest.raises(InputError, match="tiles are 50 µm wide, so the slide, or its mpp, is needed"):

@@ -114,10 +114,10 @@ def suggestion(xy: NDArray[np.int64]) -> str:
     across, down = steps(xy)
     known = [step for step in (across, down) if step is not None]
     if not known:
-        return "give the tile edge in level-0 px (tile_size)"
+        return "give the tile edge in level-0 px (--tile-size)"
     said = f"{min(known):g}" if len(set(known)) == 1 else f"{known[0]:g} (x) and {known[1]:g} (y)"
     return (
-        f"corners are mostly {said} level-0 px apart, which is their edge if they lie edge to edge: give it (tile_size)"
+        f"corners are mostly {said} level-0 px apart, which is their edge if they lie edge to edge: give it (--tile-size)"
     )
 
 

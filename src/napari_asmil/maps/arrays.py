@@ -90,12 +90,12 @@ def _chosen(headers: dict[str, Any], asked: str, path: Path) -> str:
     if there:
         raise InputError(
             f"It holds several arrays of scores: {listed(there, 12)}.",
-            remedy="Choose one (column); slideflow has one of each modality.",
+            remedy="Choose one (--column); slideflow has one of each modality.",
             path=path,
         )
     raise InputError(
         f"It holds no array of scores that is known; its arrays are {listed(headers, 12) or 'none that can be read'}.",
-        remedy="Name it attention, or say which it is (column); nothing pickled is read.",
+        remedy="Name it attention, or say which it is (--column); nothing pickled is read.",
         path=path,
     )
 

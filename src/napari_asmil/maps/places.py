@@ -70,7 +70,7 @@ def from_bag(known: Known, path: Path) -> tuple[TileGrid, tuple[str, ...]]:
     if known.bag is None:
         raise InputError(
             "It holds scores but not where their tiles lie.",
-            remedy="Give the features that the model looked at, in the same order (features).",
+            remedy="Give the features that the model looked at, in the same order (--features).",
             path=path,
         )
     if known.bag.tiles is None:

@@ -93,13 +93,13 @@ def _chosen(columns: Mapping[str, str], asked: str, path: Path) -> str:
     if not there:
         raise InputError(
             f"It has no column of scores; its columns are {names}.",
-            remedy="Name it attention, or say which it is (column).",
+            remedy="Name it attention, or say which it is (--column).",
             path=path,
         )
     if len(there) > 1:
         raise InputError(
             f"It has several columns of scores: {listed((columns[name] for name in there), 12)}.",
-            remedy="Choose one (column).",
+            remedy="Choose one (--column).",
             path=path,
         )
     return there[0]

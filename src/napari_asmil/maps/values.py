@@ -67,7 +67,7 @@ def settle(scores: NDArray[np.float64], asked: str | None, layout: Values | None
     raise InputError(
         f"Nothing tells what its values are: they lie between {low:.4g} and {high:.4g} and sum to {sums[0]:.4g}, as raw"
         " scores, percentiles or scaled scores may.",
-        remedy=f"Say which (values): {'; '.join(f'{name} ({words})' for name, words in MEANINGS.items())}.",
+        remedy=f"Say which (--values): {'; '.join(f'{name} ({words})' for name, words in MEANINGS.items())}.",
         path=path,
     )
 
@@ -95,7 +95,7 @@ def _check_possible(scores: NDArray[np.float64], values: Values, path: Path) -> 
     if why:
         raise InputError(
             f"Its values are no {'scaled scores' if values == 'scaled' else values}: {why}.",
-            remedy="Say what they are (values), or leave it to the numbers.",
+            remedy="Say what they are (--values), or leave it to the numbers.",
             path=path,
         )
     if len(scores) > 1:
