@@ -21,7 +21,7 @@ from napari_asmil.encoders.reading import tile_batches
 from napari_asmil.geometry import TileGrid
 from napari_asmil.slides import open_slide
 
-EDGE, ROWS, COLUMNS, REPEATS = 256, 64, 80, 9
+EDGE, ROWS, COLUMNS, REPEATS = 256, 64, 80, 15
 CACHE_MB = 128
 VIEW = (1024, 1536)
 
@@ -33,7 +33,7 @@ def run() -> Iterator[Result]:
         yield Result("read", f"memory over a cache of {CACHE_MB} MB after 100 jumps", jumps(path), "MB", 300)
         raw = jpeg_decoder(path)
         for case, offset, limit in (("aligned", 0, 0.8), ("unaligned", 100, 0.4)):
-            share = median(_alternately(raw, lambda offset=offset: extraction(path, offset)))
+            share = _share(raw, lambda offset=offset: extraction(path, offset))
             yield Result(
                 "read", f"extraction order, {case}: raw JPEG decode over it", share, "ratio", limit, "at least"
             )
@@ -59,7 +59,7 @@ def texture(edge: int) -> NDArray[np.uint8]:
 
 def write_pyramid(path: Path) -> None:
     """Levels 1, 4 and 16; JPEG of quality 80, 4:2:0, in tiles of 256 px."""
-    full = np.tile(texture(2048), (ROWS * EDGE // 2048, COLUMNS * EDGE // 2048, 1))
+    full = np.tile(texture(4096), (ROWS * EDGE // 4096, COLUMNS * EDGE // 4096, 1))
     options = {"photometric": "ycbcr", "subsampling": (2, 2), "compression": "jpeg", "metadata": None}
     with tifffile.TiffWriter(path) as writer:
         for step in (1, 4, 16):
@@ -68,11 +68,11 @@ def write_pyramid(path: Path) -> None:
 
 
 def jpeg_decoder(path: Path) -> Callable[[], float]:
-    """What decodes an eighth of the tiles of level 0 from memory; returns CPU milliseconds a tile."""
+    """What decodes the upper quarter of level 0 from memory; returns CPU milliseconds a tile."""
     with tifffile.TiffFile(path) as file:
         page = file.pages[0]
         tables = page.jpegtables
-        places = list(zip(page.dataoffsets, page.databytecounts, strict=True))[::8]
+        places = list(zip(page.dataoffsets, page.databytecounts, strict=True))[: ROWS // 4 * COLUMNS]
     content = path.read_bytes()
     tiles = [content[at : at + count] for at, count in places]
 
@@ -86,8 +86,8 @@ def jpeg_decoder(path: Path) -> Callable[[], float]:
 
 
 def extraction(path: Path, offset: int) -> float:
-    """CPU milliseconds a tile of the upper half of the slide, read in the order of an extraction."""
-    y, x = np.mgrid[offset : ROWS // 2 * EDGE : EDGE, offset : COLUMNS * EDGE - EDGE + 1 : EDGE]
+    """CPU milliseconds a tile of the upper quarter of the slide, read in the order of an extraction."""
+    y, x = np.mgrid[offset : ROWS // 4 * EDGE : EDGE, offset : COLUMNS * EDGE - EDGE + 1 : EDGE]
     grid = TileGrid(np.stack([x.ravel(), y.ravel()], axis=1), EDGE)
     with open_slide(path) as slide:
         start = time.process_time()
@@ -96,13 +96,10 @@ def extraction(path: Path, offset: int) -> float:
         return (time.process_time() - start) * 1000 / done
 
 
-def _alternately(raw: Callable[[], float], step: Callable[[], float]) -> list[float]:
-    step()
-    found = []
-    for _ in range(REPEATS):
-        before, taken, after = raw(), step(), raw()  # the machine's pace changes from second to second
-        found.append((before + after) / 2 / taken)
-    return found
+def _share(raw: Callable[[], float], step: Callable[[], float]) -> float:
+    """Least cost of decoding over least cost of the step, in turn: whoever else is on the machine slows either."""
+    rounds = [(raw(), step()) for _ in range(REPEATS)]
+    return min(alone for alone, _ in rounds) / min(taken for _, taken in rounds)
 
 
 def views(path: Path, raw: Callable[[], float]) -> tuple[float, float]:
@@ -140,7 +137,7 @@ def two_threads(path: Path) -> float:
     if (os.cpu_count() or 1) < 2:
         return float("nan")
     best = {1: float("inf"), 2: float("inf")}
-    for _ in range(2 * REPEATS):
+    for _ in range(REPEATS):
         for threads in best:
             with open_slide(path, cache=ArrayCache(2**24)) as slide, ThreadPoolExecutor(threads) as pool:
                 level = slide.levels[0]

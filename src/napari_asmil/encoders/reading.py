@@ -21,7 +21,7 @@ CACHE = 2**26
 """Bytes of decoded tiles of the file that are kept meanwhile, or what two rows of tiles take if that is more."""
 BATCH_PIXELS = 2**18
 """About this many tile pixels are handed out at once: well below a second of any encoder's work."""
-READ_PIXELS = 2**21
+READ_PIXELS = 2**20
 """About this many tile pixels are read at once, in a thread, while the ones before are handed out."""
 AHEAD = 2
 """So many of those are held at most besides the one that is handed out."""
@@ -54,7 +54,7 @@ def tile_batches(slide: Slide, grid: TileGrid, tile_px: int) -> Iterator[tuple[N
     """
     level = read_level(slide.downsamples, grid.size / tile_px)
     scale = slide.downsamples[level]
-    source, width = _source(slide.levels[level], grid.size / scale[0])
+    source, width = _source(slide.levels[level], grid.size / scale[0], once=_lie_apart(grid))
     step = max(1, BATCH_PIXELS // tile_px**2)
     together = max(step, READ_PIXELS // tile_px**2 // step * step)
     pieces = iter(
@@ -80,7 +80,7 @@ def tile_batches(slide: Slide, grid: TileGrid, tile_px: int) -> Iterator[tuple[N
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _source(level: TileArray, size: float) -> tuple[TileArray, int]:
+def _source(level: TileArray, size: float, *, once: bool) -> tuple[TileArray, int]:
     """The level through a cache of its own, which holds two rows of tiles of that size, and the width of its blocks.
 
     A window's tiles thus stay in theirs. What can only be decoded whole is not decoded twice.
@@ -89,7 +89,12 @@ def _source(level: TileArray, size: float) -> tuple[TileArray, int]:
     if (high, wide) == level.shape[:2]:
         return level, wide
     rows = 2 * (size + 2 * high) * max(wide, BLOCK[1]) * 3
-    return level.through(ArrayCache(max(CACHE, round(rows)))), wide
+    return level.through(ArrayCache(max(CACHE, round(rows))), once=once), wide
+
+
+def _lie_apart(grid: TileGrid) -> bool:
+    """Whether tiles lie on one lattice at least a tile apart, so that no pixel is asked for twice."""
+    return all(np.diff(np.unique(grid.xy[:, axis])).min(initial=grid.size) >= grid.size for axis in (0, 1))
 
 
 def _read(

@@ -87,7 +87,7 @@ def _open_file(path: Path) -> Opened:
             continue
         if doubtful is not None:
             doubtful.close()
-            return replace(opened, facts=[*opened.facts, f"tifffile was not asked: {doubtful.doubt}"])
+            return replace(opened, facts=[*opened.facts, f"not read by tifffile: {doubtful.doubt}"])
         if not opened.doubt:
             return opened
         doubtful = opened

@@ -34,6 +34,7 @@ class TileArray:
         self.size = level.shape[0] * level.shape[1] * 3
         self.chunks = (min(level.block[0], level.shape[0]), min(level.block[1], level.shape[1]), 3)
         self.requests = 0
+        self._once = False
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -52,9 +53,11 @@ class TileArray:
         pixels: NDArray[np.uint8] = self.region(y0, y1, x0, x1)[(inner_rows, inner_columns, *rest)]
         return pixels
 
-    def through(self, cache: ArrayCache) -> TileArray:
-        """The same level, whose blocks are kept in another cache."""
-        return TileArray(self._level, cache, self._key)
+    def through(self, cache: ArrayCache, *, once: bool = False) -> TileArray:
+        """The same level, whose blocks are kept in another cache; not those that one box holds whole, if `once`."""
+        other = TileArray(self._level, cache, self._key)
+        other._once = once
+        return other
 
     def read(self, y0: int, y1: int, x0: int, x1: int, out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """Pixels of a box, uint8 (y1 - y0, x1 - x0, 3), white outside the level; in `out` if given."""
@@ -78,20 +81,21 @@ class TileArray:
         height, width = self._level.block
         for row in range(y0 // height, -(-y1 // height) if y1 > y0 else 0):
             for column in range(x0 // width, -(-x1 // width) if x1 > x0 else 0):
-                block = self._block(row, column)
                 top, left = row * height, column * width
+                whole = self._once and y0 <= top and x0 <= left and top + height <= y1 and left + width <= x1
+                block = self._decoded(row, column) if whole else self._block(row, column)
                 ya, yb = max(y0, top), min(y1, top + height)
                 xa, xb = max(x0, left), min(x1, left + width)
                 out[ya - y0 : yb - y0, xa - x0 : xb - x0] = block[ya - top : yb - top, xa - left : xb - left]
         return out
 
     def _block(self, row: int, column: int) -> NDArray[np.uint8]:
+        return self._cache.get((self._key, row, column), lambda: self._decoded(row, column))
+
+    def _decoded(self, row: int, column: int) -> NDArray[np.uint8]:
         (height, width), (rows, columns) = self._level.block, self._level.shape
         y0, x0 = row * height, column * width
-        return self._cache.get(
-            (self._key, row, column),
-            lambda: self._level.region(y0, min(y0 + height, rows), x0, min(x0 + width, columns)),
-        )
+        return self._level.region(y0, min(y0 + height, rows), x0, min(x0 + width, columns))
 
 
 def halved(finer: TileArray, block: int = 256) -> Level:
