@@ -457,7 +457,7 @@ def test_where_pyarrow_is_missing_it_is_named_with_another_way(tmp_path, monkeyp
     (path / "shapes" / "tiles").mkdir()
     (path / "shapes" / "tiles" / "shapes.parquet").write_bytes(b"PAR1")
     monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
-    assert "pip install pyarrow, or export features and coords to npz" in said(read_bag(path))
+    assert "pip install 'napari-asmil[wsidata]', or export features and coords to npz" in said(read_bag(path))
 
 
 @pytest.mark.parametrize(

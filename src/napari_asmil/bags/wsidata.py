@@ -118,7 +118,7 @@ def _corners(path: Path, table: Path, key: str, n_tiles: int) -> tuple[NDArray[n
     try:
         from pyarrow import parquet
     except ImportError:
-        wanted = "the places of tiles are a parquet file, for which pyarrow is needed: pip install 'napari-asmil[wsidata]'"
+        wanted = "places of tiles are a parquet file, which needs pyarrow: pip install 'napari-asmil[wsidata]'"
         return None, None, f"{wanted}, or export features and coords to npz"
     try:
         shapes = parquet.ParquetFile(file)
