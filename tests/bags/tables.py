@@ -30,7 +30,8 @@ TABLES: dict[str, Callable[[Path], Path]] = {
     "STAMP clini table": _stamp,
     "CAMELYON16 reference": _text("reference.csv", "test_001,Tumor,IDC,Macro\ntest_002,Normal,None,None\n"),
     "CAMELYON17 stages": _text(
-        "stages.csv", "patient,stage\npatient_000.zip,pN0\npatient_000_node_0.tif,negative\npatient_000_node_1.tif,itc\n"
+        "stages.csv",
+        "patient,stage\npatient_000.zip,pN0\npatient_000_node_0.tif,negative\npatient_000_node_1.tif,itc\n",
     ),
     "CLAM splits": _text("splits_0.csv", ",train,val,test\n0,s0,s2,s3\n1,s1,,\n"),
     "CLAM boolean splits": _text(

@@ -15,15 +15,19 @@ import pytest
 from tests.annotations.dialects import DIALECTS
 from tests.bags.collections import COLLECTIONS
 from tests.bags.layouts import LAYOUTS as BAGS
+from tests.bags.tables import TABLES
 from tests.fuzz.mutate import mutated
 from tests.maps.layouts import LAYOUTS as MAPS
+from tests.slides.layouts import SLIDES
 
 ROOT = Path(__file__).parents[2]
 ROOMS: dict[str, dict[str, Callable[[Path], Path]]] = {
+    "slides": SLIDES,
     "bags": BAGS,
     "collections": COLLECTIONS,
     "annotations": DIALECTS,
     "maps": MAPS,
+    "tables": TABLES,
 }
 SEEDS = range(24)
 MOST_MB = 1024

@@ -55,7 +55,7 @@ def test_percentiles_as_clam_makes_them_are_told_with_and_without_ties(tiles: in
     ids=["few percentiles", "uniform", "scaled", "constant", "positive scores"],
 )
 def test_what_numbers_do_not_tell_is_asked_for_and_every_answer_is_named(scores: np.ndarray) -> None:
-    sentence = r"Nothing tells what its values are.*Say which \(--values\): logits .*probabilities .*percentiles .*scaled"
+    sentence = r"Nothing tells what its values are.*which \(--values\): logits .*probabilities .*percentiles .*scaled"
     with pytest.raises(InputError, match=sentence):
         kind(scores)
 

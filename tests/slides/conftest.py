@@ -10,9 +10,10 @@ import pytest
 import tifffile
 from numpy.typing import NDArray
 
-SlideMaker = Callable[..., tuple[Path, NDArray[np.uint8]]]
+from tests.slides.layouts import aperio as write_aperio
+from tests.slides.layouts import ome as write_ome
 
-APERIO = "Aperio Image Library v11.2.1\r\n600x400 (128x128) |AppMag = 20|MPP = 0.4990|Left = 1"
+SlideMaker = Callable[..., tuple[Path, NDArray[np.uint8]]]
 
 
 @pytest.fixture
@@ -24,26 +25,13 @@ def pixels() -> NDArray[np.uint8]:
 @pytest.fixture
 def aperio(tmp_path: Path, pixels: NDArray[np.uint8]) -> Path:
     """An SVS of two levels, 1 and 4, with the mpp in the description only."""
-    path = tmp_path / "aperio.svs"
-    options = {"tile": (128, 128), "compression": "deflate", "photometric": "rgb", "metadata": None}
-    with tifffile.TiffWriter(path) as writer:
-        writer.write(pixels, description=APERIO, **options)
-        writer.write(pixels[::8, ::8], description=APERIO, photometric="rgb", metadata=None)
-        writer.write(pixels[::4, ::4], description=APERIO, **options)
-    return path
+    return write_aperio(tmp_path / "aperio.svs", pixels)
 
 
 @pytest.fixture
 def ome(tmp_path: Path, pixels: NDArray[np.uint8]) -> Path:
     """An OME-TIFF of three levels in SubIFDs, 250 nm per px."""
-    path = tmp_path / "slide.ome.tif"
-    sizes = {"PhysicalSizeX": 250, "PhysicalSizeXUnit": "nm", "PhysicalSizeY": 250, "PhysicalSizeYUnit": "nm"}
-    options = {"tile": (128, 128), "compression": "deflate", "photometric": "rgb"}
-    with tifffile.TiffWriter(path, ome=True) as writer:
-        writer.write(pixels, subifds=2, metadata={"axes": "YXS", **sizes}, **options)
-        writer.write(pixels[::2, ::2], subfiletype=1, **options)
-        writer.write(pixels[::4, ::4], subfiletype=1, **options)
-    return path
+    return write_ome(tmp_path / "slide.ome.tif", pixels)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from pathlib import Path
 
 import numpy as np
 import openslide as reference
@@ -16,62 +15,12 @@ from PIL import Image
 from napari_asmil import open_slide
 from napari_asmil.errors import InputError
 from napari_asmil.slides import openslide
-
-TILED = {"photometric": "rgb", "tile": (64, 64), "compression": "deflate", "metadata": None}
-STRIPS = {"photometric": "rgb", "metadata": None}
+from tests.slides.layouts import STRIPS, TILED, leica, philips, ventana
 
 
 @pytest.fixture
 def area() -> NDArray[np.uint8]:
     return np.random.default_rng(0).integers(0, 256, (400, 600, 3), dtype=np.uint8)
-
-
-def leica(path: Path, area: NDArray[np.uint8], second: NDArray[np.uint8] | None = None) -> Path:
-    """A collection of an overview and one or two scanned areas, each of two levels, 0.25 µm per px."""
-    images, pages = [("macro", area[:50, :60], 4000.0), ("main", area, 250.0)], []
-    images += [] if second is None else [("other", second, 250.0)]
-    text = '<?xml version="1.0"?><scn xmlns="http://www.leica-microsystems.com/scn/2010/10/01"><collection name="c">'
-    for name, picture, nm in images:
-        high, wide = picture.shape[:2]
-        text += f'<image name="{name}"><pixels sizeX="{wide}" sizeY="{high}">'
-        for r, step in enumerate((1, 4)):
-            level = picture[::step, ::step]
-            text += f'<dimension sizeX="{level.shape[1]}" sizeY="{level.shape[0]}" r="{r}" ifd="{len(pages)}"/>'
-            pages.append(level)
-        text += f'</pixels><view sizeX="{wide * nm:.0f}" sizeY="{high * nm:.0f}" offsetX="0" offsetY="0"/></image>'
-    text += "</collection></scn>"
-    with tifffile.TiffWriter(path, bigtiff=True) as writer:
-        for index, page in enumerate(pages):
-            writer.write(page, description=text if index == 0 else None, **TILED)
-    return path
-
-
-def philips(path: Path, area: NDArray[np.uint8]) -> Path:
-    """Two levels of which the XML gives the spacing in millimetres, each in quotes, and a label."""
-    spacings = "".join(
-        f'<DataObject ObjectType="PixelDataRepresentation"><Attribute Name="DICOM_PIXEL_SPACING">'
-        f"&quot;{0.00025 * step}&quot; &quot;{0.00025 * step}&quot;</Attribute></DataObject>"
-        for step in (1, 2)
-    )
-    text = f'<?xml version="1.0"?><DataObject ObjectType="DPUfsImport"><Array>{spacings}</Array></DataObject>'
-    with tifffile.TiffWriter(path) as writer:
-        writer.write(area, description=text, software="Philips DP v1.0", **TILED)
-        writer.write(area[::2, ::2], subfiletype=1, **TILED)
-        writer.write(area[:40, :50], description="Label", **STRIPS)
-    return path
-
-
-def ventana(path: Path, area: NDArray[np.uint8]) -> Path:
-    """A label, then two levels; the scale is an attribute in the XMP tag."""
-    xmp = b'<Metadata><iScan Magnification="40" ScanRes="0.2500"></iScan></Metadata>'
-    with tifffile.TiffWriter(path, bigtiff=True) as writer:
-        tag = (700, 1, len(xmp), xmp, True)
-        writer.write(
-            area[:40, :50], description="Label Image", software="ScanOutputManager 1.1", extratags=[tag], **STRIPS
-        )
-        writer.write(area, description="level=0 mag=40 quality=95", extratags=[tag], **TILED)
-        writer.write(area[::2, ::2], description="level=1 mag=20 quality=95", **TILED)
-    return path
 
 
 @pytest.mark.parametrize(

@@ -116,9 +116,8 @@ def suggestion(xy: NDArray[np.int64]) -> str:
     if not known:
         return "give the tile edge in level-0 px (--tile-size)"
     said = f"{min(known):g}" if len(set(known)) == 1 else f"{known[0]:g} (x) and {known[1]:g} (y)"
-    return (
-        f"corners are mostly {said} level-0 px apart, which is their edge if they lie edge to edge: give it (--tile-size)"
-    )
+    apart = f"corners are mostly {said} level-0 px apart"
+    return f"{apart}, which is their edge if they lie edge to edge: give it (--tile-size)"
 
 
 def same_rows(slide_id: str, n_tiles: int, n_places: int, path: Path) -> None:
