@@ -19,6 +19,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, Event, Finished, Started
 from napari_asmil.geometry import TileGrid
 from napari_asmil.slides import open_slide
+from tests.slides.layouts import ome_zarr
 
 
 def tissue(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
@@ -333,7 +334,7 @@ def test_a_bag_whose_pixels_were_read_in_another_way_is_never_overwritten(
 ) -> None:
     out = tmp_path / "image.h5"
     list(extract(image[0], out, size=32, cover=True))
-    monkeypatch.setattr(reading, "ROUTE", "by hand", raising=False)
+    monkeypatch.setattr(reading, "ROUTE", "by hand")
     with pytest.raises(InputError, match="made with another way of reading pixels"):
         list(extract(image[0], out, size=32, cover=True))
 
@@ -365,3 +366,14 @@ def test_a_stranger_encoder_that_breaks_leaves_no_file(image: tuple[Path, NDArra
     with pytest.raises(InputError, match="NaN or infinite values, in 15 of 15 tiles"):
         list(extract(image[0], tmp_path / "bags" / "a.h5", encoder=Breaks(), size=32, cover=True))
     assert list((tmp_path / "bags").iterdir()) == []
+
+
+def test_a_slide_that_is_a_folder_is_extracted_and_known_again(tmp_path: Path) -> None:
+    path = ome_zarr(tmp_path / "slide.zarr", tissue(400, 600), "0.5")
+    first = list(extract(path, tmp_path / "slide.h5", size=64, cover=True))[-1]
+    again = list(extract(path, tmp_path / "slide.h5", size=64, cover=True))[-1]
+    assert isinstance(first, Finished) and first.message.startswith("54 tiles x 45 features")
+    assert isinstance(again, Finished) and "already" in again.message
+    (path / "zarr.json").write_text((path / "zarr.json").read_text().replace("micrometer", "nanometer"))
+    with pytest.raises(InputError, match="made with another slide file"):
+        list(extract(path, tmp_path / "slide.h5", size=64, cover=True))

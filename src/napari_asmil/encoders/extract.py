@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
@@ -20,7 +19,7 @@ from napari_asmil.encoders import reading
 from napari_asmil.encoders.areas import within as inside
 from napari_asmil.encoders.base import Encoder
 from napari_asmil.encoders.batches import gathered
-from napari_asmil.encoders.kept import SETTINGS, made_before
+from napari_asmil.encoders.kept import SETTINGS, fingerprint, made_before
 from napari_asmil.encoders.registry import get_encoder
 from napari_asmil.encoders.tile_edge import TileSize, tile_edge
 from napari_asmil.errors import InputError
@@ -33,7 +32,6 @@ from napari_asmil.words import counted
 
 POSITIVE_CLASSES = ("epithelial",)
 """Classes of nuclei that make a tile positive, where truth comes from a table of points."""
-SAMPLE_BYTES = 2**20
 NOTE = "Note: "
 """Begins what is doubtful in the sentence that ends an extraction."""
 
@@ -111,18 +109,18 @@ def extract(
     with open_slide(slide_path, mpp=slide_mpp) as slide:
         edge = tile_edge(slide, tile_px=wanted.tile_px, mpp=wanted.mpp, size=wanted.size, sees=encode.tile_px)
         made_from = {
-            "slide": _fingerprint(slide_path),
+            "slide": fingerprint(slide_path),
             "encoder": encode.name,
             "tiles": edge.derivation,
             "stride": stride,
             "cover": cover,
-            "contours": None if contours is None else _fingerprint(Path(contours)),
-            "points": None if points is None else _fingerprint(Path(points)),
-            "within": None if within is None else _fingerprint(Path(within)),
+            "contours": None if contours is None else fingerprint(Path(contours)),
+            "points": None if points is None else fingerprint(Path(points)),
+            "within": None if within is None else fingerprint(Path(within)),
             "min_tissue": min_tissue,
             "roles": dict(roles or {}),
             "cropped": cropped,
-            "route": getattr(reading, "ROUTE", 1),
+            "route": reading.ROUTE,
         }
         settings = json.dumps(made_from, sort_keys=True, allow_nan=False)
         if made_before(out, settings):
@@ -229,16 +227,3 @@ def _truth(
     if points is not None:
         return tiles_with_points(grid, read_points(points, slide.path.stem, slide.shape, POSITIVE_CLASSES))
     return None
-
-
-def _fingerprint(path: Path) -> str:
-    """Size and a digest of the first and last MiB: tells files apart without reading gigabytes."""
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(SAMPLE_BYTES)
-            file.seek(max(0, size - SAMPLE_BYTES))
-            digest = hashlib.sha256(head + file.read()).hexdigest()
-    except OSError as reason:
-        raise InputError(f"It cannot be read: {reason}.", path=path) from reason
-    return f"{size} bytes, sha256 of both ends {digest[:16]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import h5py
 
 from napari_asmil.errors import InputError
 
+SAMPLE_BYTES = 2**20
 SETTINGS = "extraction_settings"
 """File attribute with everything a bag was made from, as JSON."""
 
@@ -62,3 +64,37 @@ def _settings_of(bag: Path) -> str | None:
             return str(file.attrs.get(SETTINGS, ""))
     except OSError:
         return None
+
+
+def fingerprint(path: Path) -> str:
+    """Size and a digest that tell files apart without reading gigabytes.
+
+    Of a file it is that of the first and last MiB; of a folder (OME-Zarr) that of the names and sizes of all its files,
+    and of what the small ones at its top say.
+
+    Raises
+    ------
+    InputError
+        When it cannot be read.
+    """
+    try:
+        if path.is_dir():
+            return _of_folder(path)
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            head = file.read(SAMPLE_BYTES)
+            file.seek(max(0, size - SAMPLE_BYTES))
+            digest = hashlib.sha256(head + file.read()).hexdigest()
+    except OSError as reason:
+        raise InputError(f"It cannot be read: {reason}.", path=path) from reason
+    return f"{size} bytes, sha256 of both ends {digest[:16]}"
+
+
+def _of_folder(path: Path) -> str:
+    found = [file for file in sorted(path.rglob("*")) if file.is_file()]
+    files = [(file.relative_to(path).as_posix(), file.stat().st_size) for file in found]
+    digest = hashlib.sha256(json.dumps(files).encode())
+    for name, size in files:
+        if "/" not in name and size <= SAMPLE_BYTES:
+            digest.update((path / name).read_bytes())
+    return f"{len(files)} files of {sum(size for _, size in files)} bytes, sha256 {digest.hexdigest()[:16]}"

@@ -15,6 +15,8 @@ from napari_asmil.geometry import TileGrid
 from napari_asmil.slides import Slide
 from napari_asmil.slides.lazy import TileArray
 
+ROUTE = 1
+"""Another number when the same slide and settings give tiles of other pixels: bags made before are then not kept."""
 BLOCK = (1024, 8192)
 """Rows and columns of level-0 px whose tiles are read together: wide, since slides are stored in rows of tiles."""
 CACHE = 2**26
