@@ -28,7 +28,7 @@ from napari_asmil.runs import MapView, open_run
 from napari_asmil.slides import open_slide
 from napari_asmil.viewer.compare import cell_of
 from napari_asmil.viewer.controller import Controller
-from napari_asmil.viewer.window import DYNAMICS, EXPLORE, INSPECT, PLUGIN, SURVEY, open_docks, open_runs
+from napari_asmil.viewer.window import DYNAMICS, EXPLORE, INSPECT, OPEN, PLUGIN, SURVEY, open_docks, open_runs
 
 IMAGES = Path(__file__).resolve().parent / "images"
 SIZE = (1280, 800)
@@ -68,6 +68,36 @@ def opened(viewer: Any, made: Path, slide: str) -> None:
     dock.annotation.set_path(Path("annotations", f"{slide}.geojson"))
     settle()
     dock.open_button.click()
+
+
+def outlined(viewer: Any, made: Path, slide: str) -> None:
+    """The outline of the tissue, and the form that makes features inside it."""
+    viewer.open(str(made / "slides" / f"{slide}.ome.tif"), plugin=PLUGIN)
+    settle()
+    dock = open_dock(viewer, OPEN)
+    dock.extract.tissue_button.click()
+    wait(lambda: len(viewer.layers) == 2 and not Controller.of(viewer).job.active)
+    dock.ensureWidgetVisible(dock.extract.start_button)
+    settle()
+    viewer.reset_view()
+
+
+def brought(viewer: Any, made: Path, slide: str) -> None:
+    """Attention of someone's own model, kept as percentiles, dropped on the slide."""
+    run = open_run(made / "runs" / "abmil.asmil")
+    tiles, log_attention = run.slide(slide).tiles, run.attention(run.n_epochs - 1, slide)
+    assert tiles is not None
+    ranks = log_attention.argsort().argsort()
+    rows = [
+        f"{x},{y},{tiles.size:g},{100 * (rank + 1) / len(ranks)}"
+        for (x, y), rank in zip(tiles.xy.tolist(), ranks.tolist(), strict=True)
+    ]
+    scores = Path(tempfile.mkdtemp()) / f"{slide}.csv"
+    scores.write_text("\n".join(["x,y,tile_size,attention", *rows]))
+    for path in (made / "slides" / f"{slide}.ome.tif", made / "annotations" / f"{slide}.geojson", scores):
+        viewer.open(str(path), plugin=PLUGIN)
+    settle()
+    viewer.reset_view()
 
 
 def training(viewer: Any, made: Path, slide: str) -> None:
@@ -202,6 +232,8 @@ def embedded(viewer: Any, made: Path, slide: str) -> None:
 
 STATIONS = (
     opened,
+    outlined,
+    brought,
     training,
     explored,
     compared,

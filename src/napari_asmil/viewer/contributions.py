@@ -48,7 +48,7 @@ def read(path: str | list[str]) -> list[Any]:
     except InputError as error:
         controller.tell(["REFUSED", str(error)])
         show_error(str(error))
-    open_docks(viewer, OPEN)
+    open_docks(viewer, *((OPEN,) if controller.map is None else (OPEN, EXPLORE)))
     return [(None,)]
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from napari_asmil.bags import Bag
     from napari_asmil.viewer.controller import Controller
 
-COLOUR = "#009e73"
+COLOUR = "#0072b2"
 MOST_LINES = 200_000
 """More are not drawn: the window would be felt to wait for them."""
 
