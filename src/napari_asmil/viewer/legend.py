@@ -7,7 +7,6 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.theme import get_theme
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QLinearGradient, QPainter, QPaintEvent
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
@@ -18,6 +17,7 @@ from napari_asmil.render.facts import facts_of, mass_of, share
 from napari_asmil.runs.imported import NO_NUMBER
 from napari_asmil.viewer import limits
 from napari_asmil.viewer.layers import entry, smoothing, view_of
+from napari_asmil.viewer.theme import warning_colour
 
 if TYPE_CHECKING:
     from napari_asmil.runs import MapView
@@ -138,7 +138,7 @@ class Legend(QWidget):
             words.append(SMOOTHED.format(drawn))
         if getattr(view_of(layer).drawing, "mixed", False):
             words.append(MIXED)
-        colour = get_theme(theme).warning.as_hex()
+        colour = warning_colour(theme)
         self.warnings.setVisible(bool(words))
         self.warnings.setText("<br>".join(f"<span style='color:{colour}'>⚠ {escape(w)}</span>" for w in words))
 

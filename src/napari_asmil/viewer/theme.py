@@ -17,3 +17,9 @@ def palette_of(theme: str) -> Palette:
         cursor=colours.text.as_hex("long"),
         dark=colours.type == "dark",
     )
+
+
+def warning_colour(theme: str) -> str:
+    """Colour of warnings in words, ``#rrggbb``: napari's own is too pale to be read on a light ground."""
+    colours = get_theme(theme)
+    return colours.warning.as_hex("long") if colours.type == "dark" else "#8a5a00"

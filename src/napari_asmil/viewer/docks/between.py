@@ -9,7 +9,6 @@ from typing import Any
 from weakref import ref
 
 import numpy as np
-from napari.utils.theme import get_theme
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QSlider, QVBoxLayout, QWidget
@@ -24,7 +23,7 @@ from napari_asmil.viewer.docks.base import add_row, waiting
 from napari_asmil.viewer.layers import view_of
 from napari_asmil.viewer.legend import ColorBar
 from napari_asmil.viewer.plots.curves import CurvePanel, Series
-from napari_asmil.viewer.theme import palette_of
+from napari_asmil.viewer.theme import palette_of, warning_colour
 
 DRAW_MS = 250
 """Curves whose values are still being found are drawn at most this often."""
@@ -223,7 +222,7 @@ class Between(QWidget):
 
     def _write_numbers(self) -> None:
         comparison, epoch, course = self._controller.comparison, self._controller.epoch, self.course
-        colour = get_theme(self._controller.viewer.theme).warning.as_hex()
+        colour = warning_colour(self._controller.viewer.theme)
         if course is None:
             refused = f"No difference and no JSD of A and B: {comparison.refusal}"
             self.numbers.setText(
