@@ -12,7 +12,7 @@ from PIL import Image
 from napari_asmil import open_slide
 from napari_asmil.cache import ArrayCache
 from napari_asmil.errors import InputError
-from napari_asmil.slides import image, openslide, tiff
+from napari_asmil.slides import image, openslide, slide_name, tiff
 from napari_asmil.slides.slide import Slide
 
 
@@ -148,6 +148,24 @@ def test_a_closed_slide_frees_its_tiles_and_says_that_it_is_closed(aperio):
     assert (len(cache), cache.nbytes) == (0, 0)
     with pytest.raises(InputError, match="closed"):
         slide.read(0, 0, 10, 0, 10)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("folder.d/case 1.svs", "case 1"),
+        ("case.1.svs", "case.1"),
+        ("case.ome.tif", "case"),
+        ("case.OME.TIFF", "case"),
+        ("case.ome.zarr", "case"),
+        ("case.zarr", "case"),
+        ("case", "case"),
+        ("awesome.tif", "awesome"),
+        (".ome.tif", ".ome"),
+    ],
+)
+def test_a_slide_is_called_after_its_file_without_suffix_and_ome(tmp_path, file, name):
+    assert slide_name(file) == slide_name(tmp_path / file) == name
 
 
 # --- pixel size ---------------------------------------------------------------------------------------------

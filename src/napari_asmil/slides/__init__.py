@@ -16,7 +16,7 @@ from napari_asmil.slides.backend import Opened, Unreadable
 from napari_asmil.slides.resolution import POSSIBLE
 from napari_asmil.slides.slide import TILE_CACHE, Slide
 
-__all__ = ["Slide", "open_slide"]
+__all__ = ["Slide", "open_slide", "slide_name"]
 
 BACKENDS = (tiff, image, openslide)
 """For files, in the order in which they are asked; a folder is asked of `omezarr`."""
@@ -27,6 +27,12 @@ _KNOWN = {
     b"iSyntax": "a Philips iSyntax",
 }
 """How files begin that are slides and cannot be read."""
+
+
+def slide_name(path: str | Path) -> str:
+    """How a slide file is called: without its suffix, and without the ``.ome`` before it, in either case."""
+    stem = Path(path).stem
+    return stem[:-4] if stem.lower().endswith(".ome") and len(stem) > 4 else stem
 
 
 def sniff(path: Path) -> bool:
@@ -65,7 +71,7 @@ def open_slide(path: str | Path, *, mpp: float | None = None, cache: ArrayCache 
     opened: Opened = omezarr.open(path) if omezarr.sniff(path) else _open_file(path)
     try:
         return Slide(path, opened, mpp=mpp, cache=cache)
-    except InputError:
+    except BaseException:
         opened.close()
         raise
 

@@ -5,7 +5,6 @@ World coordinates are level-0 px. No Shapes layer is used: removing one can cras
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from napari.utils.colormaps.standardize_color import transform_color
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileQuads
 from napari_asmil.render.colormaps import lookup_table
+from napari_asmil.slides import slide_name as slide_name
 from napari_asmil.viewer.corners import Corners
 
 if TYPE_CHECKING:
@@ -56,11 +56,6 @@ BAR_SIZE = (16.0, 120.0)
 """Width and height of the colour bar on the canvas in screen px."""
 
 LayerData = tuple[Any, dict[str, Any], str]
-
-
-def slide_name(path: Path) -> str:
-    """How a slide file is called: without its suffix, and without the ``.ome`` before it."""
-    return path.stem.removesuffix(".ome")
 
 
 def entry(layer: Any) -> dict[str, Any]:
