@@ -252,8 +252,8 @@ NO_PLACES = {"STAMP, no coordinates", "DSMIL", "wsidata", "wsidata, zarr 2"}
 SAYS = {
     "TRIDENT": "256 px at 10x = 512 level-0 px, from the attribute patch_size_level0",
     "TRIDENT, old": "256 px at 10x x 2 = 512 level-0 px, from level0_magnification 20x",
-    "CLAM": "128 px at level 1 x 4.0 = 512 level-0 px, from patches/slide_7.h5",
-    "CLAM, .pt": "128 px at level 1 x 4.0 = 512 level-0 px, from patches/slide_7.h5",
+    "CLAM": "128 px at level 1 x 4.0 = 512 level-0 px, from ../../patches/slide_7.h5",
+    "CLAM, .pt": "128 px at level 1 x 4.0 = 512 level-0 px, from ../../patches/slide_7.h5",
     "STAMP": "256 µm / 0.5 µm per px (as given) = 512 level-0 px; from the attribute tile_size_um",
     "STAMP, tile_size": "256 µm / 0.5 µm per px (as given) = 512 level-0 px; from the attributes tile_size and unit",
     "STAMP, historic": "an old file without a unit, whose tiles lie 224 apart: 224 to 256 µm",

@@ -160,8 +160,8 @@ def test_clam_features_alone_are_not_placed_and_the_lattice_only_suggests_an_edg
     assert read_bag(bag.source, tile_size=512).tiles.size == 512
 
 
-@pytest.mark.parametrize("place", ["features/patches", "patches", "step1/patches"])
-def test_the_patches_file_is_found_beside_and_one_folder_up(tmp_path, place):
+@pytest.mark.parametrize("place", ["features/patches", "patches"])
+def test_the_patches_file_is_found_beside_h5_files_and_one_folder_up(tmp_path, place):
     made = layouts.clam_patches(tmp_path / "made")
     (tmp_path / place).mkdir(parents=True)
     made.rename(tmp_path / place / made.name)
@@ -182,15 +182,47 @@ def test_a_patches_file_with_other_corners_is_not_believed(tmp_path):
         file["coords"][3, 0] += 1
     bag = read_bag(path)
     assert bag.tiles is None
-    assert "patches/slide_7.h5 beside it holds other corners (12), so nothing is taken from it" in said(bag)
+    assert "../../patches/slide_7.h5 holds other corners (12), so nothing is taken from it" in said(bag)
 
 
-def test_patches_files_that_disagree_are_not_believed(tmp_path):
-    path = layouts.clam(tmp_path)
-    layouts.clam_patches(tmp_path / "other", patch_size=256)
+def test_a_patches_file_of_another_experiment_is_told_of_and_not_believed(tmp_path):
+    path = layouts.clam_features(tmp_path)
+    for name in ("clam_256", "clam_257"):
+        layouts.clam_patches(tmp_path / name, patch_size=64)
     bag = read_bag(path)
     assert bag.tiles is None
-    assert "different tile edges (512 and 1024 level-0 px), so none is taken" in said(bag)
+    assert (
+        "the same corners in ../../clam_256/patches/slide_7.h5, ../../clam_257/patches/slide_7.h5 are of tiles of"
+        " 256 level-0 px: give --tile-size 256 if that is of this extraction"
+    ) in said(bag)
+
+
+def test_where_a_person_says_the_edge_another_experiment_has_no_say(tmp_path):
+    path = layouts.clam_features(tmp_path)
+    layouts.clam_patches(tmp_path / "clam_256", patch_size=64)
+    bag = read_bag(path, tile_size=512)
+    assert bag.tiles.size == 512
+    assert "tile edge: 512 level-0 px, as given" in said(bag)
+    assert "the same corners in ../../clam_256/patches/slide_7.h5 are of tiles of 256 level-0 px" in said(bag)
+    assert "give --tile-size" not in said(bag)
+    assert "the same corners" not in said(read_bag(path, tile_size=256))
+
+
+def test_of_patches_files_the_nearest_is_believed(tmp_path):
+    path = layouts.clam(tmp_path)
+    layouts.clam_patches(tmp_path / "features", patch_size=256)
+    layouts.clam_patches(tmp_path / "clam_64", patch_size=16)
+    bag = read_bag(path)
+    assert bag.tiles.size == 1024
+    assert "1024 level-0 px, from ../patches/slide_7.h5" in said(bag)
+    assert "../../patches/slide_7.h5 says 512 level-0 px; the nearer file is believed" in said(bag)
+    assert "clam_64" not in said(bag)
+
+
+def test_an_edge_that_contradicts_a_file_beside_is_refused_with_that_file(tmp_path):
+    path = layouts.clam(tmp_path)
+    with pytest.raises(InputError, match=r"or take \.\./\.\./patches/slide_7\.h5 away if it is not of these features"):
+        read_bag(path, tile_size=256)
 
 
 @pytest.mark.parametrize(
@@ -248,16 +280,39 @@ def test_places_of_another_length_are_not_taken(tmp_path):
     layouts.tensor(path, FEATURES[:-1])
     bag = read_bag(path)
     assert bag.tiles is None
-    assert "h5_files/slide_7.h5 beside it holds 12 corners for 11 rows" in said(bag)
+    assert "../h5_files/slide_7.h5 holds 12 corners for 11 rows" in said(bag)
 
 
-def test_places_that_differ_between_files_are_not_taken(tmp_path):
+def test_the_corners_of_a_tensor_are_those_of_its_own_h5_files(tmp_path):
+    path = layouts.clam_pt(tmp_path)
+    for folder in (tmp_path / "clam_256" / "h5_files", tmp_path / "clam_256" / "patches"):
+        layouts.hdf5(folder / path.with_suffix(".h5").name, {"features": FEATURES, "coords": XY + 1})
+    bag = read_bag(path)
+    np.testing.assert_array_equal(bag.tiles.xy, XY)
+    assert "corners: from ../h5_files/slide_7.h5, whose rows are as many" in said(bag)
+    assert "clam_256" not in said(bag)
+    (tmp_path / "features" / "h5_files" / "slide_7.h5").unlink()
+    (tmp_path / "patches" / "slide_7.h5").unlink()
+    assert read_bag(path).tiles is None
+
+
+def test_a_patches_file_with_other_corners_than_h5_files_says_no_edge(tmp_path):
     path = layouts.clam_pt(tmp_path)
     with h5py.File(tmp_path / "patches" / "slide_7.h5", "a") as file:
         file["coords"][0, 0] += 1
     bag = read_bag(path)
     assert bag.tiles is None
-    assert "h5_files/slide_7.h5 and patches/slide_7.h5 beside it hold different corners" in said(bag)
+    assert "../../patches/slide_7.h5 holds other corners (12), so nothing is taken from it" in said(bag)
+
+
+def test_patches_files_that_differ_do_not_place_a_tensor(tmp_path):
+    path = layouts.clam_pt(tmp_path)
+    (tmp_path / "features" / "h5_files" / "slide_7.h5").unlink()
+    with h5py.File(layouts.clam_patches(tmp_path / "features"), "a") as file:
+        file["coords"][0, 0] += 1
+    bag = read_bag(path)
+    assert bag.tiles is None
+    assert "../patches/slide_7.h5 and ../../patches/slide_7.h5 hold different corners" in said(bag)
 
 
 def test_tridents_patches_place_a_tensor_of_trident(tmp_path):

@@ -60,12 +60,14 @@ def test_features_annotations_and_label_tables_are_no_maps(tmp_path: Path) -> No
 
 
 def test_the_edge_of_a_block_map_is_that_of_its_patches_file_and_said(read: Reader) -> None:
-    assert "tile edge: 50 px at level 1 x 2.0 = 100 level-0 px, from patches/s1.h5" in read("CLAM block map").describe()
+    assert (
+        "tile edge: 50 px at level 1 x 2.0 = 100 level-0 px, from ../patches/s1.h5" in read("CLAM block map").describe()
+    )
 
 
 def test_without_a_patches_file_the_edge_is_asked_for_and_the_lattice_only_told_of(tmp_path: Path) -> None:
     path = block_map(tmp_path / "job" / "own" / "s1_blockmap.h5")
-    with pytest.raises(InputError, match=r"mostly 100 level-0 px apart.*give it \(--tile-size\)"):
+    with pytest.raises(InputError, match=r"give it in level-0 px \(--tile-size\).*mostly 100 level-0 px apart"):
         read_map(path)
     assert read_map(path, given=Given(tile_size=96)).tiles.size == 96
 
@@ -73,7 +75,7 @@ def test_without_a_patches_file_the_edge_is_asked_for_and_the_lattice_only_told_
 def test_a_patches_file_of_other_corners_says_nothing_of_a_block_map(tmp_path: Path) -> None:
     patches(tmp_path / "job" / "own", xy=XY + 1)
     path = block_map(tmp_path / "job" / "own" / "heatmaps" / "s1_blockmap.h5")
-    with pytest.raises(InputError, match=r"patches/s1.h5 beside it holds other corners \(24\)"):
+    with pytest.raises(InputError, match=r"\.\./patches/s1\.h5 holds other corners \(24\)"):
         read_map(path)
 
 
@@ -115,7 +117,9 @@ def test_several_modalities_of_slideflow_are_chosen_by_name(tmp_path: Path) -> N
 
 def test_an_index_of_centres_needs_the_edge(tmp_path: Path) -> None:
     path = layouts.slideflow_npz(tmp_path)
-    with pytest.raises(InputError, match=r"the size of a tile in µm is not known.*give it \(--tile-size\)"):
+    with pytest.raises(
+        InputError, match=r"the size of a tile in µm is not known: give their edge in level-0 px \(--tile-size\)"
+    ):
         read_map(path)
     (tmp_path / "bags_config.json").write_text('{"tile_px": 224, "tile_um": 50}')
     with pytest.raises(InputError, match="tiles are 50 µm wide, so the slide, or its mpp, is needed"):

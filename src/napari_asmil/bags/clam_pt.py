@@ -35,7 +35,7 @@ def read(path: Path, given: Given) -> Bag:
     xy, found, notes = places_beside(path, n_tiles)
     if xy is not None:
         if found is None:
-            found, more = edge_beside(path, xy)
+            found, more = edge_beside(path, xy, given.tile_size)
             notes += [note for note in more if note not in notes]
         missing = f"neither it nor a file patches/{slide_id}.h5 beside it says their edge"
         tiles, derived = placed(xy, found, given, missing=missing, path=path)

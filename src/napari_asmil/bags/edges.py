@@ -22,12 +22,13 @@ WHOLE = 0.05
 
 @dataclass(frozen=True)
 class Edge:
-    """Edge of a tile in level-0 px, how it was derived, what is doubtful, and the px the encoder saw."""
+    """Edge of a tile in level-0 px, how it was derived, what is doubtful, the px the encoder saw, and another file."""
 
     size: float
     how: str
     doubts: tuple[str, ...] = ()
     px: int | None = None
+    beside: str = ""
 
 
 def trident_edge(coords: Any, path: Path, where: str = "") -> Edge | None:
@@ -100,24 +101,25 @@ def placed(
         if given.tile_size is not None and abs(given.tile_size - found.size) > 0.5:
             raise InputError(
                 f"The tile edge given, {given.tile_size:g} level-0 px, contradicts the file: {found.how}.",
-                remedy="Leave it out.",
+                remedy=f"Leave it out, or take {found.beside} away if it is not of these features."
+                if found.beside
+                else "Leave it out.",
                 path=path,
             )
         return TileGrid(xy, found.size), [f"tile edge: {found.how}", *found.doubts]
     if given.tile_size is not None:
         return TileGrid(xy, given.tile_size), [f"tile edge: {given.tile_size:g} level-0 px, as given"]
-    return None, [f"tiles are not placed: {missing}", suggestion(xy)]
+    return None, [f"tiles are not placed: {missing}: give it in level-0 px (--tile-size)", *suggestion(xy)]
 
 
-def suggestion(xy: NDArray[np.int64]) -> str:
+def suggestion(xy: NDArray[np.int64]) -> list[str]:
     """What the lattice says of the edge, which is a guess that nobody but the user may take."""
     across, down = steps(xy)
     known = [step for step in (across, down) if step is not None]
     if not known:
-        return "give the tile edge in level-0 px (--tile-size)"
+        return []
     said = f"{min(known):g}" if len(set(known)) == 1 else f"{known[0]:g} (x) and {known[1]:g} (y)"
-    apart = f"corners are mostly {said} level-0 px apart"
-    return f"{apart}, which is their edge if they lie edge to edge: give it (--tile-size)"
+    return [f"corners are mostly {said} level-0 px apart, which is the edge of tiles that lie edge to edge"]
 
 
 def same_rows(slide_id: str, n_tiles: int, n_places: int, path: Path) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.bags.arrays import npz_array, npz_headers, points
-from napari_asmil.bags.bag import Bag
+from napari_asmil.bags.bag import NOT_PLACED, Bag
 from napari_asmil.bags.edges import Edge, placed, same_rows, suggestion
 from napari_asmil.bags.given import Given
 from napari_asmil.bags.torch_file import is_torch, loader, tensor_shape
@@ -25,6 +25,7 @@ from napari_asmil.geometry import TileGrid
 
 CONFIG = "bags_config.json"
 LONGEST_CONFIG = 2**20
+ASK = "give their edge in level-0 px (--tile-size)"
 
 
 def sniff(path: Path) -> bool:
@@ -73,7 +74,7 @@ def around(
     edge, missing = _edge(config, given)
     if edge is None and given.tile_size is None:
         apart = suggestion(np.round(centres).astype(np.int64))
-        return None, [*notes, f"tiles are not placed: {missing}", apart], config
+        return None, [f"{NOT_PLACED}: {missing}", *apart, *notes], config
     size = given.tile_size if edge is None else edge.size
     exact = centres - (size or 0) / 2
     xy = np.floor(exact + 0.5).astype(np.int64)
@@ -105,12 +106,12 @@ def _edge(config: dict[str, Any], given: Given) -> tuple[Edge | None, str]:
     um = config.get("tile_um")
     if not isinstance(um, int | float) or isinstance(um, bool) or not (0 < um < math.inf):
         return None, (
-            f"{CONFIG} gives the tile size as {str(um)[:20]!r}, a magnification, not in µm"
+            f"{CONFIG} gives the tile size as {str(um)[:20]!r}, a magnification, not in µm: {ASK}"
             if isinstance(um, str)
-            else "the size of a tile in µm is not known"
+            else f"the size of a tile in µm is not known: {ASK}"
         )
     if given.mpp is None:
-        return None, f"tiles are {um:g} µm wide, so the slide, or its mpp, is needed"
+        return None, f"tiles are {um:g} µm wide, so the slide, or its mpp, is needed (--slide-mpp)"
     source = "the slide" if given.slide is not None else "as given"
     exact = um / given.mpp
     size = max(int(exact), 1)

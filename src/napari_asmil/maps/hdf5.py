@@ -52,7 +52,8 @@ def read(path: Path, known: Known) -> Found:
             return Found(scores)
         xy = whole_coords(file, path)
         own = edge_of(file["coords"], path, "from the attributes of its coords")
-    edge, notes = (own, []) if own is not None else edge_beside(path.with_name(f"{slide_id}.h5"), xy)
+    size = known.given.tile_size
+    edge, notes = (own, []) if own is not None else edge_beside(path.with_name(f"{slide_id}.h5"), xy, size)
     missing = f"the file does not say their edge, and no patches/{slide_id}.h5 beside it does"
     tiles, facts = place(xy, edge, known, missing=missing, path=path, notes=notes)
     return Found(scores, tiles, facts=facts)

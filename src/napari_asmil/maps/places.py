@@ -45,7 +45,7 @@ def place(
     if edge is None and own is not None and (alike or given.tile_size is None):
         same = "the same corners" if alike else f"other corners ({len(own)})"
         how = f"{own.size:g} level-0 px, that of the features, which have {same}"
-        edge = Edge(own.size, how)
+        edge, notes = Edge(own.size, how), ()
     tiles, derived = placed(xy, edge, given, missing=missing, path=path)
     derived = [*derived, *notes]
     if tiles is None:
