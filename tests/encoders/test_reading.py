@@ -97,9 +97,8 @@ def test_leaving_off_in_the_middle_ends_the_thread(tmp_path, pixels):
         next(batches)
         readers = [thread for thread in threading.enumerate() if thread.name.startswith("tiles")]
         batches.close()
-        for thread in readers:
-            thread.join(10)
-            assert not thread.is_alive()
+        assert readers
+        assert not any(thread.is_alive() for thread in readers)  # nothing reads the slide that may now be closed
 
 
 def test_what_cannot_be_decoded_is_told_where_it_lies(tmp_path, pixels):

@@ -47,7 +47,7 @@ def tile_batches(slide: Slide, grid: TileGrid, tile_px: int) -> Iterator[tuple[N
     """All tiles as (indices (n,), RGB uint8 (n, tile_px, tile_px, 3)), a batch at a time, always in the same order.
 
     Tiles whose edge is `tile_px` level-0 px are the slide's own pixels; others are resampled, with an antialiased
-    triangle filter, from the smallest level that has the resolution. A thread reads ahead.
+    triangle filter, from the smallest level that has the resolution. A thread reads ahead, and ends before this does.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def tile_batches(slide: Slide, grid: TileGrid, tile_px: int) -> Iterator[tuple[N
             for start in range(0, len(indices), step):
                 yield indices[start : start + step], tiles[start : start + step]
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _source(level: TileArray, size: float, *, once: bool) -> tuple[TileArray, int]:

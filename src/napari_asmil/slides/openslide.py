@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import openslide
 from numpy.typing import NDArray
-from PIL import Image
 
 from napari_asmil.slides import resolution
 from napari_asmil.slides.backend import Associated, Level, Opened, Unreadable
+from napari_asmil.slides.pixels import on_white
+from napari_asmil.slides.readers import Readers
 
 BLOCK = 512
 
@@ -43,13 +44,21 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
             remedy="It is probably incomplete; copy it again, with its companion files.",
             path=path,
         ) from error
+    readers = Readers(slide.close)
+    try:
+        return _opened(path, slide, readers)
+    except BaseException:
+        readers.close()
+        raise
+
+
+def _opened(path: Path, slide: openslide.OpenSlide, readers: Readers) -> Opened:
     levels = [
-        Level((height, width), (BLOCK, BLOCK), partial(_region, slide, index))
+        Level((height, width), (BLOCK, BLOCK), partial(_region, slide, readers, index))
         for index, (width, height) in enumerate(slide.level_dimensions)
     ]
     shapes = [level.shape for level in levels]
     if any(finer[axis] < coarser[axis] for finer, coarser in pairwise(shapes) for axis in (0, 1)):
-        slide.close()
         raise Unreadable(
             f"Its levels do not become smaller ({', '.join(f'{wide} x {high}' for high, wide in shapes)} px).",
             remedy="The file is probably damaged; copy it again from where it came from.",
@@ -61,19 +70,19 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
         levels,
         *_mpp(slide),
         [f"slide, {slide.properties[openslide.PROPERTY_NAME_VENDOR]}, read by OpenSlide"],
-        slide.close,
+        readers.close,
         bounds=(int(left or 0), int(top or 0)),
         centre_nm=None if offsets[0] is None or offsets[1] is None else (offsets[0], offsets[1]),
-        associated=_associated(slide),
+        associated=_associated(slide, readers),
     )
 
 
-def _associated(slide: openslide.OpenSlide) -> dict[str, Associated]:
+def _associated(slide: openslide.OpenSlide, readers: Readers) -> dict[str, Associated]:
     found = {}
     for name in slide.associated_images:
         high, wide = (_number(slide, f"openslide.associated.{name}.{side}") for side in ("height", "width"))
         if high and wide:
-            found[name] = Associated((int(high), int(wide)), partial(_beside, slide, name))
+            found[name] = Associated((int(high), int(wide)), partial(_beside, slide, readers, name))
     return found
 
 
@@ -95,15 +104,14 @@ def _number(slide: openslide.OpenSlide, name: str) -> float | None:
         return None
 
 
-def _region(slide: openslide.OpenSlide, level: int, y0: int, y1: int, x0: int, x1: int) -> NDArray[np.uint8]:
-    down = slide.level_downsamples[level]
-    return _on_white(slide.read_region((round(x0 * down), round(y0 * down)), level, (x1 - x0, y1 - y0)))
+def _region(
+    slide: openslide.OpenSlide, readers: Readers, level: int, y0: int, y1: int, x0: int, x1: int
+) -> NDArray[np.uint8]:
+    with readers:
+        down = slide.level_downsamples[level]
+        return on_white(slide.read_region((round(x0 * down), round(y0 * down)), level, (x1 - x0, y1 - y0)))
 
 
-def _on_white(picture: Image.Image) -> NDArray[np.uint8]:
-    white = Image.new("RGBA", picture.size, "white")
-    return np.array(Image.alpha_composite(white, picture).convert("RGB"), dtype=np.uint8)
-
-
-def _beside(slide: openslide.OpenSlide, name: str) -> NDArray[np.uint8]:
-    return _on_white(slide.associated_images[name])
+def _beside(slide: openslide.OpenSlide, readers: Readers, name: str) -> NDArray[np.uint8]:
+    with readers:
+        return on_white(slide.associated_images[name])

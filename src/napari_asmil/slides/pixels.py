@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 Samples = NDArray[Any]
 """As stored, uint8 or uint16 (y, x, samples)."""
@@ -104,6 +105,12 @@ def colour_table(stored: NDArray[np.uint16] | None) -> NDArray[np.uint8]:
         raise ValueError("a palette without its colours")
     colours = np.asarray(stored, dtype=np.uint16).T
     return (colours >> 8 if colours.max(initial=0) > 255 else colours).astype(np.uint8)
+
+
+def on_white(picture: Image.Image) -> NDArray[np.uint8]:
+    """A picture in which something may be transparent, on white: uint8 (y, x, 3)."""
+    white = Image.new("RGBA", picture.size, "white")
+    return np.array(Image.alpha_composite(white, picture.convert("RGBA")).convert("RGB"), dtype=np.uint8)
 
 
 def _eight_bits(samples: Samples, bits: int) -> NDArray[np.uint8]:

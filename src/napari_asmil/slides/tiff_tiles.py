@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from napari_asmil.slides.pixels import Samples
+from napari_asmil.slides.readers import Readers
 
 BLOCK = 256
 """Smaller tiles and thin strips are read and kept in groups of about this many px a side."""
@@ -34,8 +35,7 @@ class SharedFile:
         self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         self.size = os.fstat(self._file).st_size
         self._lock = threading.Lock()
-        self._readers = 0
-        self._closed = False
+        self._readers = Readers(lambda: os.close(self._file))
 
     def read(self, at: int, count: int) -> bytes:
         """That many bytes from there.
@@ -47,26 +47,15 @@ class SharedFile:
         """
         if at + count > self.size:
             raise ValueError(f"the file ends {at + count - self.size:,} bytes too early")
-        with self._lock:
-            if self._closed:
-                raise ValueError("the file was closed")
-            self._readers += 1
-        try:
+        with self._readers:
             found = self._pread(at, count)
-        finally:
-            with self._lock:
-                self._readers -= 1
-                self._let_go()
         if len(found) < count:
             raise ValueError(f"the file became {count - len(found):,} bytes shorter")
         return found
 
     def close(self) -> None:
         """Let go of the file, now or when the last reader is done."""
-        with self._lock:
-            if not self._closed:
-                self._closed = True
-                self._let_go()
+        self._readers.close()
 
     def _pread(self, at: int, count: int) -> bytes:
         if hasattr(os, "pread"):
@@ -74,10 +63,6 @@ class SharedFile:
         with self._lock:
             os.lseek(self._file, at, os.SEEK_SET)
             return os.read(self._file, count)
-
-    def _let_go(self) -> None:
-        if self._closed and not self._readers:
-            os.close(self._file)
 
 
 class Plane:
