@@ -74,7 +74,10 @@ def test_a_slide_of_another_name_is_taken_only_when_it_is_given(model: Any, tmp_
     controller.open_contours(tmp_path / "other.geojson")
     run, said = open_map(controller, layouts.clam_blockmap(tmp_path))
     assert run.slides[0].contours_path is None and run.slides[0].mpp is None
-    assert said[-1] == "not laid on other.tif, whose name is another: choose both together if they belong so"
+    assert (
+        said[-1]
+        == "not laid on other.tif, whose name is another: choose both in the fields and open them, if they belong so"
+    )
     assert run.slides[0].slide_path is None and run.slides[0].slide_id == "s1"
     run, _ = open_map(controller, layouts.clam_blockmap(tmp_path), slide=tmp_path / "other.tif")
     assert run.slides[0].slide_path == tmp_path / "other.tif" and run.slides[0].slide_id == "other"
@@ -196,7 +199,8 @@ def test_a_dropped_map_is_laid_on_the_slide_that_is_open_with_its_contours(
     take(controller, slide)
     write_contours(tmp_path / "s1.geojson", around=(37.0, 53.0, 237.0, 153.0))
     take(controller, tmp_path / "s1.geojson")
-    said = take(controller, layouts.clam_blockmap(tmp_path))
+    take(controller, layouts.clam_blockmap(tmp_path))
+    said = controller.report
     assert said[0] == "ATTENTION s1_blockmap.h5" and "shown as softmax T=1 of the scores in the file" in said
     assert said[-1] == "this run goes when napari is closed; `napari-asmil map` writes one to keep"
     assert controller.report == tuple(said)

@@ -7,11 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
+import tifffile
 from napari.utils.notifications import notification_manager
+from PIL import Image
 
 from napari_asmil.bags import in_memory_bag, write_bag
+from napari_asmil.events import Finished
 from napari_asmil.geometry import TileGrid
 from napari_asmil.viewer import footprint, layers
 from napari_asmil.viewer.controller import Controller
@@ -180,3 +184,85 @@ def test_a_file_of_many_bags_is_a_cohort_with_the_labels_it_brings(window: Any, 
     table.write_text("slide_id,label\nfox-0,b\nfox-1,b\nfox-2,a\n")
     drop(window, table)
     assert controller.cohort.class_names == ("a", "b")
+
+
+def test_what_is_refused_stays_in_the_fields_and_names_them(
+    window: Any, pictured: Pictured, features: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    drop(window, pictured.slide)
+    dock = OpenDock(window)
+    qtbot.addWidget(dock)
+    dock.show()
+    with h5py.File(features) as file:
+        xy = file["coords"][()]
+    scores = tmp_path / f"{pictured.slide.stem}.csv"
+    scores.write_text("x,y,attention\n" + "".join(f"{x},{y},{x - y}\n" for x, y in xy))
+    controller = drop(window, scores)
+    assert dock.scores.path == scores
+    assert "(Tile edge)" in dock.report.toPlainText()
+    dock.tile_size.setValue(TILE)
+    dock.values.setCurrentText("logits")
+    dock.open_button.click()
+    assert controller.map is not None
+    assert controller.map.slide.slide_id == pictured.slide.stem
+    assert dock.scores.path is None
+
+
+def test_contours_and_pixel_size_of_one_slide_end_with_it(
+    window: Any, pictured: Pictured, tmp_path: Path, qtbot: Any
+) -> None:
+    dock = OpenDock(window)
+    qtbot.addWidget(dock)
+    dock.show()
+    dock.slide.set_path(pictured.slide)
+    dock.annotation.set_path(pictured.contours)
+    dock.mpp.setValue(0.25)
+    dock.open_button.click()
+    assert kinds(window) == ["slide", "contours"]
+    other = tmp_path / "another.tif"
+    noise = np.random.default_rng(0).integers(0, 256, (SLIDE, SLIDE, 3), np.uint8)
+    tifffile.imwrite(other, noise, photometric="rgb", tile=(128, 128))
+    controller = drop(window, other)
+    assert kinds(window) == ["slide"]
+    assert "taken away" in controller.report[-1]
+    assert (dock.slide.path, dock.annotation.path, dock.mpp.value()) == (other, None, 0)
+    assert controller.slide is not None and controller.slide.mpp_source != "the user"
+
+
+def test_a_mask_that_is_dropped_on_its_slide_is_its_annotation_and_a_picture_is_a_slide(
+    window: Any, pictured: Pictured, tmp_path: Path
+) -> None:
+    drop(window, pictured.slide)
+    mask = np.zeros((64, 64), np.uint8)
+    mask[16:32, 8:24] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    controller = drop(window, tmp_path / "mask.png")
+    assert kinds(window) == ["slide", "contours"]
+    assert controller.contours is not None
+    assert controller.contours.tumour().bounds == (128, 256, 384, 512)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(tmp_path / "picture.png")
+    drop(window, tmp_path / "picture.png")
+    assert controller.slide is not None and controller.slide.path.name == "picture.png"
+
+
+def test_tiles_that_may_be_wrong_are_asked_about_over_the_canvas(
+    window: Any, pictured: Pictured, features: Path
+) -> None:
+    with h5py.File(features, "a") as file:
+        file["coords"].attrs["patch_size_level0"] = TILE // 2
+        file["coords"].attrs["patch_size"] = TILE // 2
+    drop(window, pictured.slide)
+    drop(window, features)
+    assert "gaps of 32 px lie between tiles" in notification_manager.records[-1].message
+
+
+def test_features_that_a_job_wrote_and_that_do_not_fit_are_refused_in_words(
+    window: Any, pictured: Pictured, features: Path
+) -> None:
+    drop(window, pictured.slide)
+    with h5py.File(features, "a") as file:
+        file["coords"].attrs["level0_width"] = SLIDE + 1
+    controller = Controller.of(window)
+    controller.on_event(Finished(features, "done", "made"))
+    assert controller.report[0] == "REFUSED"
+    assert f"{SLIDE + 1} x {SLIDE}" in controller.report[1]

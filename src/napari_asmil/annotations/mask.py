@@ -41,6 +41,18 @@ def sniff(path: Path) -> bool:
         return file.read(4).startswith((*_PICTURES, *_TIFF))
 
 
+def fits(path: Path, frame: Frame) -> bool:
+    """Whether a picture has a mask's few values and the shape of this slide: dropped on it, it is its mask."""
+    try:
+        if not sniff(path):
+            return False
+        values, _ = _pixels(path)
+        _scale(path, values.shape, frame)
+    except (InputError, OSError):
+        return False
+    return len(np.unique(values)) <= MOST_VALUES + 1
+
+
 def read(path: Path, frame: Frame | None = None) -> Contours:
     """Trace the parts that are above 0, exactly along the pixels' edges, and scale them to level-0 px.
 

@@ -8,13 +8,12 @@ from typing import Any
 
 import napari
 from napari.utils import progress
-from napari.utils.notifications import show_error
 from napari.viewer import Viewer
 
 from napari_asmil.errors import InputError
 from napari_asmil.events import EpochDone
 from napari_asmil.frame import Frame
-from napari_asmil.info import kind_of
+from napari_asmil.info import is_run, kind_of
 from napari_asmil.runs import MapView, Run, open_run
 from napari_asmil.viewer import layers, sample
 from napari_asmil.viewer.controller import Controller
@@ -40,14 +39,14 @@ def read(path: str | list[str]) -> list[Any]:
     if viewer is None:
         return [layer for one in paths for layer in _layers_alone(one)]
     controller = Controller.of(viewer)
-    try:
-        if all(kind_of(one) == "run" for one in paths):
+    if all(map(is_run, paths)):
+        try:
             return read_runs(paths)
+        except InputError as error:
+            controller.refuse(error)
+    else:
         for one in paths:
             take(controller, one)
-    except InputError as error:
-        controller.tell(["REFUSED", str(error)])
-        show_error(str(error))
     open_docks(viewer, *((OPEN,) if controller.map is None else (OPEN, EXPLORE)))
     return [(None,)]
 

@@ -9,13 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from weakref import WeakKeyDictionary, ref
 
+from napari.utils.notifications import show_error
 from psygnal import Signal
 from psygnal.containers import EventedList
 
+from napari_asmil.errors import InputError
 from napari_asmil.events import EpochDone, Event, Finished
 from napari_asmil.viewer import footprint, layers, limits
 from napari_asmil.viewer.ahead import Ahead
 from napari_asmil.viewer.compare import Comparison
+from napari_asmil.viewer.fields import in_fields
 from napari_asmil.viewer.follow import Follower, Leaving
 from napari_asmil.viewer.idle import Idle
 from napari_asmil.viewer.keys import bind
@@ -46,8 +49,8 @@ class Controller:
         The open runs.
     cohort : Cohort or None
         Bags to train on or attend to.
-    opened : Request
-        The files that are open.
+    opened, asked : Request
+        The files that are open, and those that were refused last.
     report : tuple of str
         What was opened last, and what was derived from it, in lines.
     comparison : Comparison
@@ -86,7 +89,7 @@ class Controller:
         self._epoch = 0
         self.cohort: Cohort | None = None
         self.slide_order: tuple[str, ...] | None = None
-        self.opened, self.report = Request(), tuple[str, ...]()
+        self.opened, self.asked, self.report = Request(), Request(), tuple[str, ...]()
         self.locked, self.tuning = True, False
         self.selection, self.idle = Selection(), Idle()
         self.runs: EventedList[Run] = EventedList()
@@ -151,14 +154,22 @@ class Controller:
         return self.stage.open_contours(path)
 
     def set_cohort(self, cohort: Cohort | None) -> None:
-        """Bags to train on or attend to."""
+        """Bags to train on or attend to; where their tiles lie stays drawn, or goes with them."""
         self.cohort = cohort
+        if footprint.layer_of(self.viewer) is not None:
+            footprint.show(self)
         self.cohort_changed.emit()
 
     def tell(self, lines: Sequence[str]) -> None:
         """Say what was opened and derived; docks that are opened later say it too."""
-        self.report = tuple(lines)
+        self.report = tuple(map(in_fields, lines))
         self.told.emit()
+
+    def refuse(self, error: InputError, asked: Request | None = None) -> None:
+        """Say what cannot be used, here and over the canvas; what was `asked` for stays in the fields of the dock."""
+        self.asked = asked or Request()
+        self.tell(["REFUSED", str(error)])
+        show_error(in_fields(str(error)))
 
     def add_run(self, path: str | Path) -> Run:
         """Open a run folder, finished or still being written; one that is open already is returned as it is."""
@@ -330,8 +341,11 @@ class Controller:
         """Hear an event of the job: a committed epoch appears on the slide, a bag is taken up."""
         if isinstance(event, EpochDone):
             self.follower.expect(event.path)
-        elif isinstance(event, Finished) and event.why == "done" and event.path.suffix == ".h5":
-            open_request(self, Request(features=event.path))
+        elif isinstance(event, Finished) and event.why == "done" and event.path.suffix in (".h5", ".hdf5"):
+            try:
+                open_request(self, Request(features=event.path))
+            except InputError as error:
+                self.refuse(error, Request(features=event.path))
 
     def live_in(self, window: Any) -> None:
         """Know the window, so that the end of the window is the end of the job."""

@@ -24,9 +24,15 @@ def layer_of(viewer: Any) -> Any | None:
 def bag_of(controller: Controller) -> Bag | None:
     """The open bag that is of the shown slide, or the only one where none is shown; None where it has no places."""
     bags = [] if controller.cohort is None else controller.cohort.bags
-    path = None if controller.slide is None else controller.slide.path
-    here = [bag for bag in bags if bag.slide_path == path or bag.slide_id == controller.slide_id]
-    found = next(iter(bags if controller.slide_id is None and len(bags) == 1 else here), None)
+    slide = controller.slide
+    if slide is not None:
+        found = next((bag for bag in bags if slide.path == bag.slide_path), None) or next(
+            (bag for bag in bags if bag.slide_id == layers.slide_name(slide.path)), None
+        )
+    elif controller.slide_id is not None:
+        found = next((bag for bag in bags if bag.slide_id == controller.slide_id), None)
+    else:
+        found = bags[0] if len(bags) == 1 else None
     return None if found is None or found.tiles is None else found
 
 

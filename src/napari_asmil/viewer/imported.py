@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_asmil.runs import Run
     from napari_asmil.viewer.controller import Controller
 
-NOT_LAID = "not laid on {}, whose name is another: choose both together if they belong so"
+NOT_LAID = "not laid on {}, whose name is another: choose both in the fields and open them, if they belong so"
 GOES = "this run goes when napari is closed; `napari-asmil map` writes one to keep"
 
 

@@ -9,6 +9,7 @@ from threading import Event as Flag
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.utils.notifications import show_warning
 
 from napari_asmil.annotations import Contours, Role, read_annotations
 from napari_asmil.bags import Bag, Cohort, holds_many, read_bag, read_cohort
@@ -17,6 +18,7 @@ from napari_asmil.frame import Frame
 from napari_asmil.slides import open_slide
 from napari_asmil.slides.slide import USER
 from napari_asmil.viewer import footprint
+from napari_asmil.viewer.fields import in_fields
 from napari_asmil.viewer.imported import NOT_LAID, Made, prepare, show
 from napari_asmil.viewer.layers import slide_name
 from napari_asmil.words import listed
@@ -54,6 +56,8 @@ class Request:
 def open_request(controller: Controller, request: Request) -> list[str]:
     """Open files that belong together, or to what is open, and say what each is and what was derived from it.
 
+    What is asked in it (a line that ends in a question mark) is said over the canvas too.
+
     Without another slide, features and annotation belong to the slide that is shown; features do where their name is
     the slide's.
 
@@ -65,6 +69,8 @@ def open_request(controller: Controller, request: Request) -> list[str]:
     if not any((request.slide, request.features, request.annotation, request.scores)):
         raise InputError("Nothing is chosen.", remedy="Choose a slide, features or an annotation.")
     found = _read(controller, request)
+    if found.ends_contours:
+        controller.stage.put("contours", None)
     if request.slide is not None:
         controller.open_slide(request.slide, mpp=request.mpp, dask=request.dask)
     if request.annotation is not None:
@@ -73,10 +79,12 @@ def open_request(controller: Controller, request: Request) -> list[str]:
         controller.set_cohort(found.cohort)
     if found.made is not None:
         show(controller, found.made)
-    if controller.map is None:
-        footprint.show(controller)
-    controller.opened = _merged(controller.opened, request)
+    (footprint.show if controller.map is None else footprint.hide)(controller)
+    controller.opened, controller.asked = _merged(controller, request), Request()
     controller.tell(found.lines)
+    doubts = [line for line in found.lines if line.endswith("?")]
+    if doubts:
+        show_warning(in_fields("; ".join(doubts)))
     return found.lines
 
 
@@ -87,31 +95,48 @@ class _Found:
     lines: list[str]
     cohort: Cohort | None
     made: Made | None
+    ends_contours: bool
 
 
 def _read(controller: Controller, request: Request) -> _Found:
-    lines, on = [], _on(controller)
+    on, about_slide, drawn, found = _on(controller), list[str](), list[str](), list[str]()
     if request.slide is not None:
         with open_slide(request.slide, mpp=request.mpp) as slide:
-            lines += [f"SLIDE {request.slide.name}", *slide.describe(), ""]
+            about_slide = [f"SLIDE {request.slide.name}", *slide.describe()]
             on = _On(request.slide, slide.frame, request.mpp)
-    contours = None if request.slide is not None else controller.contours
+    contours, ended = controller.contours, ""
+    if request.slide is not None and request.annotation is None:
+        contours, ended = _that_stay(controller, on)
+        about_slide += [ended] if ended else []
     if request.annotation is not None:
         contours = read_annotations(request.annotation, on.frame)
         if on.frame is not None:
             contours.check_on(on.frame.size)
-        lines += [f"ANNOTATION {request.annotation.name}", *contours.describe(), ""]
+        drawn = [f"ANNOTATION {request.annotation.name}", *contours.describe()]
     cohort = controller.cohort if request.features is None else _cohort(request, request.features)
     if cohort is not None:
         cohort, bag = _with_slide(cohort, request, on, contours)
         if request.features is not None:
-            lines += ["FEATURES", *_describe(cohort)]
+            found = ["FEATURES", *_describe(cohort)]
             if bag is None and on.path is not None:
-                lines.append(NOT_LAID.format(on.path.name))
-        elif bag is not None:
-            lines += [f"FEATURES on {bag.slide_id}", *bag.describe()]
+                found.append(NOT_LAID.format(on.path.name))
+        if bag is not None and (request.features is None or len(cohort.bags) > 1):
+            found += [f"FEATURES on {bag.slide_id}", *bag.describe()]
     made = None if request.scores is None else _made(controller, request, request.scores, cohort)
-    return _Found([*lines, *([] if made is None else made.lines)], cohort, made)
+    parts = [[] if made is None else made.lines, found, drawn, about_slide]
+    lines = [line for part in parts if part for line in (*part, "")][:-1]
+    return _Found(lines, cohort, made, bool(ended))
+
+
+def _that_stay(controller: Controller, on: _On) -> tuple[Contours | None, str]:
+    """The contours that are drawn, where they can be of the slide that comes, or that they are taken away."""
+    contours, shown = controller.contours, controller.slide
+    if contours is None or on.path is None or on.frame is None:
+        return contours, ""
+    named = contours.path is not None and slide_name(contours.path) == slide_name(on.path)
+    if (shown is None or shown.path == on.path or named) and _lie_on(contours, on.frame):
+        return contours, ""
+    return None, "the contours that were drawn were of another slide and are taken away"
 
 
 @dataclass(frozen=True)
@@ -146,13 +171,28 @@ def _made(controller: Controller, request: Request, scores: Path, cohort: Cohort
     )
 
 
-def _merged(before: Request, request: Request) -> Request:
-    """What is open now: another slide ends what belonged to the one before."""
-    now = replace(request, scores=None, values=None)
+def _lie_on(contours: Contours, frame: Frame) -> bool:
+    try:
+        contours.check_on(frame.size)
+    except InputError:
+        return False
+    return True
+
+
+def _merged(controller: Controller, request: Request) -> Request:
+    """What is open now; another slide ends what a person knew of the one before."""
+    before, slide, contours = controller.opened, controller.slide, controller.contours
+    now = replace(
+        request,
+        scores=None,
+        values=None,
+        slide=None if slide is None else slide.path,
+        annotation=None if contours is None else contours.path,
+    )
     if request.slide is None:
-        now = replace(now, slide=before.slide, annotation=request.annotation or before.annotation)
+        now = replace(now, mpp=request.mpp or before.mpp)
     if request.features is None:
-        now = replace(now, features=before.features, labels=before.labels)
+        now = replace(now, features=before.features, labels=before.labels, tile_size=before.tile_size)
     return now
 
 
@@ -180,21 +220,21 @@ def _with_slide(cohort: Cohort, request: Request, on: _On, contours: Contours | 
                 path=request.features,
             )
         return cohort, None
-    bag = _placed(cohort.bags[at].on_slide(on.path, mpp=on.mpp), contours)
+    bag = cohort.bags[at].on_slide(on.path, mpp=on.mpp)
+    bag = bag if contours is None else with_truth(bag, contours)
     return replace(cohort, bags=(*cohort.bags[:at], bag, *cohort.bags[at + 1 :])), bag
 
 
-def _placed(bag: Bag, contours: Contours | None) -> Bag:
-    """A bag with its tiles' truth from the annotation where the file has none."""
-    if contours is None:
-        return bag
-    bag = replace(bag, contours_path=contours.path)
+def with_truth(bag: Bag, contours: Contours) -> Bag:
+    """A bag with its tiles' truth from contours, unless its file has one; none where what is tumour is undecided."""
+    if bag.contours_path != contours.path:
+        bag = replace(bag, contours_path=contours.path)
     if bag.tiles is None or (bag.tile_labels is not None and FROM_CONTOURS not in bag.derivation):
         return bag
-    if "undecided" in contours.roles.values():  # what is tumour can be said once they are drawn
-        return bag
-    share = contours.tile_share(bag.tiles).astype(np.float32)
     notes = [note for note in bag.derivation if note != FROM_CONTOURS]
+    if "undecided" in contours.roles.values():
+        return replace(bag, tile_labels=None, derivation=notes)
+    share = contours.tile_share(bag.tiles).astype(np.float32)
     return replace(bag, tile_labels=share, derivation=[*notes, FROM_CONTOURS])
 
 

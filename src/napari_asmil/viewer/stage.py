@@ -99,6 +99,10 @@ class Stage:
         if wrong:
             self.put("map", None)
             show_info(f"The map was taken away. {wrong}")
+        elif self.map is not None and self.map.slide.slide_id != layers.slide_name(slide.path):
+            show_warning(
+                f"The map is of {self.map.slide.slide_id}, the slide is called {slide.path.name}: is it its slide?"
+            )
         self._put_slide(slide, dask=dask)
         return slide
 

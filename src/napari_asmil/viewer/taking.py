@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_asmil.annotations import mask
 from napari_asmil.bags import holds_many
 from napari_asmil.errors import InputError
 from napari_asmil.info import kind_of
@@ -15,27 +16,33 @@ if TYPE_CHECKING:
     from napari_asmil.viewer.controller import Controller
 
 
-def take(controller: Controller, path: Path) -> list[str]:
-    """Open a slide, features, annotation, label table, run or attention map; says what was found and derived.
+def take(controller: Controller, path: Path) -> None:
+    """Open a slide, features, annotation, label table, run or attention map; what is refused is said in the window."""
+    asked = Request()
+    try:
+        kind = kind_of(path)
+        if kind == "slide" and controller.slide is not None and mask.fits(path, controller.slide.frame):
+            kind = "annotation"
+        if kind == "run":
+            take_run(controller, path)
+            return
+        asked = _request(controller, kind, path)
+        open_request(controller, asked)
+    except InputError as error:
+        controller.refuse(error, asked)
 
-    Raises
-    ------
-    InputError
-        When it is nothing that can be opened, or does not fit what is.
-    """
-    kind = kind_of(path)
-    if kind == "run":
-        return take_run(controller, path)
-    if kind == "table":
-        return _take_labels(controller, path)
+
+def _request(controller: Controller, kind: str, path: Path) -> Request:
     if kind == "slide":
-        return open_request(controller, Request(slide=path))
+        return Request(slide=path)
     if kind == "features":
-        return open_request(controller, Request(features=path))
+        return Request(features=path)
     if kind == "annotation":
-        return open_request(controller, Request(annotation=path))
+        return Request(annotation=path)
     if kind == "map":
-        return open_request(controller, Request(scores=path))
+        return Request(scores=path)
+    if kind == "table":
+        return _with_labels(controller, path)
     raise InputError(
         "This is no slide, feature file, annotation, table of labels, attention file or run that can be read.",
         remedy="`napari-asmil info` says more of a file.",
@@ -43,16 +50,21 @@ def take(controller: Controller, path: Path) -> list[str]:
     )
 
 
-def take_run(controller: Controller, path: Path) -> list[str]:
-    """Open a run and show its first slide; says what it holds."""
+def take_run(controller: Controller, path: Path) -> None:
+    """Open a run, show its first slide and say what it holds.
+
+    Raises
+    ------
+    InputError
+        When it is none, or has no slide with places.
+    """
     from napari_asmil.viewer.window import open_runs
 
-    lines = [line for run in open_runs(controller, [path]) for line in (f"RUN {run.name}", *run.describe())]
-    controller.tell(lines)
-    return lines
+    runs = open_runs(controller, [path])
+    controller.tell([line for run in runs for line in (f"RUN {run.name}", *run.describe())])
 
 
-def _take_labels(controller: Controller, path: Path) -> list[str]:
+def _with_labels(controller: Controller, path: Path) -> Request:
     features = controller.opened.features
     if features is None or (features.is_file() and not holds_many(features)):
         raise InputError(
@@ -60,7 +72,7 @@ def _take_labels(controller: Controller, path: Path) -> list[str]:
             remedy="Open the folder of features first, then the table.",
             path=path,
         )
-    return open_request(controller, replace(controller.opened, slide=None, annotation=None, labels=path))
+    return replace(controller.opened, slide=None, annotation=None, labels=path)
 
 
 def file_of(layer: Any) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -56,6 +55,7 @@ class OpenDock(Dock):
         self.runs = QListWidget()
         self.close_button = QPushButton("Close run")
         self.report = QPlainTextEdit()
+        self._told = Request(), Request()
         self._lay_out()
         self.open_button.clicked.connect(self.open)
         self.layer_button.clicked.connect(self.take_layer)
@@ -99,7 +99,7 @@ class OpenDock(Dock):
         self.report.setReadOnly(True)
         self.report.setPlaceholderText("Sizes, scales and places appear here, and where each is from.")
         self.report.setToolTip("What each file is, and how its geometry was derived")
-        self.report.setFixedHeight(8 * self.fontMetrics().lineSpacing())
+        self.report.setFixedHeight(12 * self.fontMetrics().lineSpacing())
         derived.addRow(self.report)
         self.roles = RolesGroup(self.controller)
         self.body.addWidget(self.roles)
@@ -132,9 +132,8 @@ class OpenDock(Dock):
         )
         try:
             open_request(self.controller, request)
-            self.scores.set_path(None)  # else the next opening would open them again, beside the run they are now
         except InputError as error:
-            self._refuse(error)
+            self.controller.refuse(error, request)
 
     def take_layer(self) -> None:
         """Show the slide whose file the selected layer is of; that layer is hidden."""
@@ -143,7 +142,7 @@ class OpenDock(Dock):
             open_request(self.controller, Request(slide=file_of(layer), mpp=self.mpp.value() or None))
             layer.visible = False
         except InputError as error:
-            self._refuse(error)
+            self.controller.refuse(error)
 
     def open_run(self) -> None:
         """Open the run that is named, and show it."""
@@ -153,23 +152,18 @@ class OpenDock(Dock):
                 raise InputError("No run is chosen.", remedy="Choose the folder of a run, usually named *.asmil.")
             take_run(self.controller, path)
         except InputError as error:
-            self._refuse(error)
-
-    def _refuse(self, error: InputError) -> None:
-        self.controller.tell(["REFUSED", str(error)])
-        show_error(str(error))
+            self.controller.refuse(error)
 
     def _on_told(self) -> None:
         self.report.setPlainText("\n".join(self.controller.report))
-        opened = self.controller.opened
-        for field, path in (
-            (self.slide, opened.slide),
-            (self.features, opened.features),
-            (self.annotation, opened.annotation),
-            (self.labels, opened.labels),
-        ):
-            if path is not None and field.path != path:
-                field.set_path(path)
+        opened, asked = self.controller.opened, self.controller.asked
+        if (opened, asked) != self._told:
+            self._told = opened, asked
+            for name in ("slide", "features", "annotation", "labels"):
+                getattr(self, name).set_path(getattr(asked, name) or getattr(opened, name))
+            self.scores.set_path(asked.scores)
+            self.tile_size.setValue(asked.tile_size or opened.tile_size or 0)
+            self.mpp.setValue(asked.mpp or opened.mpp or 0)
         self._on_layers()
 
     def _on_layers(self) -> None:

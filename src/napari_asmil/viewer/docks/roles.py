@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QCheckBox, QComboBox, QGroupBox, QHeaderView, QLabel, QTableWidget, QVBoxLayout
@@ -14,11 +13,10 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QGroupBox, QHeaderView, QLabel,
 from napari_asmil.annotations import ROLES
 from napari_asmil.annotations.roles import shown
 from napari_asmil.viewer.layers import ROLE_COLORS
-from napari_asmil.viewer.opening import FROM_CONTOURS
+from napari_asmil.viewer.opening import with_truth
 
 if TYPE_CHECKING:
     from napari_asmil.annotations import Contours
-    from napari_asmil.bags import Bag
     from napari_asmil.viewer.controller import Controller
 
 MOST_ROWS = 6
@@ -124,20 +122,10 @@ def recast(controller: Controller, contours: Contours) -> None:
     cohort = controller.cohort
     if cohort is None:
         return
-    bags = tuple(_relabelled(bag, contours) for bag in cohort.bags)
-    if any(after is not before for after, before in zip(bags, cohort.bags, strict=True)):
-        controller.set_cohort(replace(cohort, bags=bags))
-
-
-def _relabelled(bag: Bag, contours: Contours) -> Bag:
-    derived = bag.tile_labels is None or FROM_CONTOURS in bag.derivation
-    if bag.tiles is None or bag.contours_path != contours.path or not derived:
-        return bag
-    notes = [note for note in bag.derivation if note != FROM_CONTOURS]
-    if "undecided" in contours.roles.values():
-        return replace(bag, tile_labels=None, derivation=notes)
-    share = contours.tile_share(bag.tiles).astype(np.float32)
-    return replace(bag, tile_labels=share, derivation=[*notes, FROM_CONTOURS])
+    drawn = [bag.contours_path == contours.path for bag in cohort.bags]
+    if any(drawn):
+        bags = [with_truth(bag, contours) if own else bag for bag, own in zip(cohort.bags, drawn, strict=True)]
+        controller.set_cohort(replace(cohort, bags=tuple(bags)))
 
 
 def _swatch(colour: str) -> QIcon:
