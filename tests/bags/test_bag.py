@@ -272,3 +272,19 @@ def test_a_bag_belongs_to_slides_of_its_own_size_only(tmp_path, make_bag):
         bound.on_slide(tmp_path / "390.tif")
     with pytest.raises(InputError, match="1 of 6 tiles"):
         free.on_slide(tmp_path / "320.tif")
+
+
+def test_tiles_off_the_slide_that_would_lie_on_it_with_x_and_y_swapped_are_told_so(make_bag):
+    tall = TileGrid([[0, 64 * row] for row in range(6)], 64)
+    swap = r"With x and y swapped all would lie on it: the file may hold y before x"
+    with pytest.raises(InputError, match=swap):
+        make_bag(grid=tall)
+    with pytest.raises(InputError, match="must be level-0 px"):
+        make_bag(grid=tall, slide_size=(64, 64))
+
+
+def test_a_bag_without_places_and_reasons_still_says_so_in_a_sentence(make_bag):
+    assert make_bag().unplaced == ""
+    assert make_bag(grid=None, slide_size=None).unplaced == (
+        "Tiles are not placed: it is not known where they lie, so they can be trained on but not drawn."
+    )

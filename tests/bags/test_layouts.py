@@ -72,6 +72,20 @@ def test_what_is_missing_is_named_and_nothing_is_guessed(tmp_path, name):
     assert "tiles are not placed" in said(bag)
 
 
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_why_tiles_are_not_placed_is_one_sentence_that_says_what_can_be_done(tmp_path, name):
+    path = LAYOUTS[name](tmp_path)
+    why = read_bag(path).unplaced
+    if name in NO_PLACES | NEEDS.keys():
+        assert why.startswith("Tiles are not placed: ") and why.endswith(".") and "\n" not in why
+        done = ("--tile-size", "--slide-mpp", "can be trained on but not drawn", "npz", "lazyslide")
+        assert any(words in why for words in done)
+    else:
+        assert why == ""
+    if name in NEEDS:
+        assert read_bag(path, **NEEDS[name]).unplaced == ""
+
+
 @pytest.mark.parametrize("name", sorted(name for name, needs in NEEDS.items() if "mpp" in needs))
 def test_tiles_are_placed_when_their_slide_is_known(tmp_path, slide, name):
     folder = tmp_path / "features"
@@ -272,7 +286,7 @@ def test_each_piece_of_tissue_may_have_a_lattice_of_its_own(tmp_path):
 def test_a_tensor_alone_is_a_bag_without_places(tmp_path):
     bag = read_bag(layouts.tensor(tmp_path / "a" / "b" / "s.pt"))
     assert bag.tiles is None
-    assert "nor does a file s.h5 in h5_files or patches beside it" in said(bag)
+    assert "nor does s.h5 in h5_files or patches beside it" in said(bag)
 
 
 def test_places_of_another_length_are_not_taken(tmp_path):
@@ -403,6 +417,31 @@ def test_coordinates_of_an_unknown_unit_are_not_placed(tmp_path):
     bag = read_bag(layouts.stamp(tmp_path, **without), mpp=MPP)
     assert bag.tiles is None
     assert "does not say the unit of its coordinates" in said(bag)
+
+
+def test_coordinates_in_px_are_placed_only_by_a_person_who_says_the_edge_in_them(tmp_path):
+    path = layouts.hdf5(tmp_path / "s.h5", {"feats": FEATURES, "coords": XY}, {"": {"unit": "px", "tile_size_px": 224}})
+    asked = "Tiles are not placed: the file says that its coordinates are px, and neither of which level nor the edge"
+    assert read_bag(path, mpp=MPP).unplaced.startswith(asked)
+    bag = read_bag(path, tile_size=EDGE)
+    np.testing.assert_array_equal(bag.tiles.xy, XY)
+    assert "the file's px, taken as level-0 px, as the tile edge was given in them" in said(bag)
+
+
+def test_a_unit_that_stamp_does_not_know_is_named_with_a_remedy(tmp_path):
+    bag = read_bag(layouts.stamp(tmp_path, unit="mm"), mpp=MPP)
+    assert (
+        "the file's coordinates are in 'mm', which is no unit of STAMP: write the attributes unit = um" in bag.unplaced
+    )
+
+
+@pytest.mark.parametrize("change", [{"mpp": MPP / 2}, {"unit_um": MPP / 2}])
+def test_micrometres_that_lie_off_the_slide_put_mpp_and_unit_in_doubt(tmp_path, slide, change):
+    path = layouts.stamp(tmp_path, change.get("unit_um", 1.0))
+    with pytest.raises(
+        InputError, match=r"the file's µm divided by 0\.2?5 µm per px: check the pixel size \(--slide-mpp\)"
+    ):
+        read_bag(path, mpp=change.get("mpp", MPP)).on_slide(slide, mpp=change.get("mpp", MPP))
 
 
 # --- slideflow ----------------------------------------------------------------------------------------------

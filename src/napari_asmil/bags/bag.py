@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from napari_asmil.bags.checks import checks
+from napari_asmil.bags.checks import checks, suspects
 from napari_asmil.bags.given import Given
 from napari_asmil.cache import ArrayCache
 from napari_asmil.errors import InputError
@@ -23,6 +23,7 @@ FEATURE_CACHE = ArrayCache(2**30)
 """Features read from files, of all bags."""
 NOT_PLACED = "tiles are not placed"
 """So begins the line that says why a bag has no tiles."""
+_UNKNOWN = f"{NOT_PLACED}: it is not known where they lie, so they can be trained on but not drawn"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -49,6 +50,8 @@ class Bag:
         What made the features; empty when unknown.
     mpp : float or None
         Micrometres per level-0 px of the slide.
+    from_um : bool
+        Whether the file's coordinates are in µm, so that their place depends on `mpp`.
     tile_px : int or None
         Edge of a tile in the pixels the encoder saw.
     slide_size : (int, int) or None
@@ -71,6 +74,7 @@ class Bag:
     source: Path | None = None
     encoder: str = ""
     mpp: float | None = None
+    from_um: bool = False
     tile_px: int | None = None
     slide_size: tuple[int, int] | None = None
     slide_path: Path | None = None
@@ -118,6 +122,14 @@ class Bag:
             return None
         return self.mpp * self.tiles.size / self.tile_px
 
+    @property
+    def unplaced(self) -> str:
+        """Why the tiles have no place and what to give, as one sentence; "" where they have."""
+        if self.tiles is not None:
+            return ""
+        line = next((line for line in self.derivation if line.startswith(NOT_PLACED)), _UNKNOWN)
+        return f"{line[0].upper()}{line[1:]}."
+
     @cached_property
     def n_twice(self) -> int:
         """How many tiles lie exactly on another one."""
@@ -160,7 +172,7 @@ class Bag:
             raise InputError(
                 f"{len(outside)} of {self.n_tiles} tiles of slide {self.slide_id} lie outside it: the slide is"
                 f" {slide_size[0]} x {slide_size[1]} px, tile {outside[0]} begins at x = {x}, y = {y}.",
-                remedy="The coordinates belong to another slide or level; they must be level-0 px.",
+                remedy=suspects(self.tiles, slide_size, self.mpp if self.from_um else None),
                 path=self.source,
             )
 
@@ -199,8 +211,8 @@ class Bag:
         """Lines for `info`: what the bag holds and what was derived."""
         lines = [f"bag of slide {self.slide_id}: {counted(self.n_tiles, 'tile')} x {self.n_features} features"]
         lines.append(f"encoder: {self.encoder or 'unknown'}")
-        if self.tiles is None and not any(line.startswith(NOT_PLACED) for line in self.derivation):
-            lines.append(f"{NOT_PLACED}: it is not known where they lie")
+        if self.unplaced and not any(line.startswith(NOT_PLACED) for line in self.derivation):
+            lines.append(_UNKNOWN)
         lines.append(f"pixel size: {f'{self.mpp:.4g} µm per level-0 px' if self.mpp else 'unknown'}")
         if self.tile_mpp is not None:
             lines.append(f"tiles as the encoder saw them: {self.tile_px} px at {self.tile_mpp:.4g} µm per px")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -86,6 +87,29 @@ def lattice(tiles: TileGrid) -> list[str]:
 
 def _lattices(xy: NDArray[np.int64], across: int, down: int) -> int:
     return len(np.unique(xy % (across, down), axis=0))
+
+
+def suspects(tiles: TileGrid, slide_size: tuple[int, int], mpp: float | None) -> str:
+    """What may be wrong with tiles that lie outside their slide.
+
+    Parameters
+    ----------
+    tiles : TileGrid
+        Some of them outside.
+    slide_size : (int, int)
+        Width and height in level-0 px.
+    mpp : float or None
+        What coordinates in µm were divided by; None where the file has them in px.
+    """
+    swapped = replace(tiles, xy=tiles.xy[:, ::-1])
+    if not swapped.outside(slide_size).any():
+        return "With x and y swapped all would lie on it: the file may hold y before x; write it again, x first."
+    if mpp is None:
+        return "The coordinates belong to another slide or level; they must be level-0 px."
+    return (
+        f"They are the file's µm divided by {mpp:.4g} µm per px: check the pixel size (--slide-mpp), whether the file's"
+        " coordinates are µm, as it says, and whether they are of this slide."
+    )
 
 
 def tissue(tiles: TileGrid, slide_path: Path) -> list[str]:

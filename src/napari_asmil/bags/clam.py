@@ -152,7 +152,7 @@ def places_beside(path: Path, n_tiles: int) -> tuple[NDArray[np.int64] | None, E
         if file in own:
             break
     if not corners:
-        missing = f"the file holds no coordinates, nor does a file {path.stem}.h5 in h5_files or patches beside it"
+        missing = f"the file holds no coordinates, nor does {path.stem}.h5 in h5_files or patches beside it: put it there"
         return None, None, [f"{NOT_PLACED}: {missing}", *notes]
     file, xy, edge = corners[0]
     if any(not np.array_equal(xy, other) for _, other, _ in corners):

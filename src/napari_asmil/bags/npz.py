@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.bags.arrays import check_room, corners, kept, npz_array, npz_headers, rows_and_columns
-from napari_asmil.bags.bag import Bag
+from napari_asmil.bags.bag import NOT_PLACED, Bag
 from napari_asmil.bags.edges import Edge, placed, same_rows
 from napari_asmil.bags.given import Given
 from napari_asmil.errors import InputError
@@ -38,11 +38,11 @@ def read(path: Path, given: Given) -> Bag:
     """
     slide_id, headers = path.stem, npz_headers(path)
     shape, dtype = headers["features"]
-    check_room(shape, path)
+    check_room(shape, path, dtype=dtype)
     n_tiles, n_features = rows_and_columns(shape, dtype.kind, slide_id, path)
-    tiles, notes = None, ["tiles are not placed: the file has no array coords"]
+    tiles, notes = None, [f"{NOT_PLACED}: the file has no array coords, so they can be trained on but not drawn"]
     if "coords" in headers:
-        xy = corners(npz_array(path, "coords", headers["coords"][0]), path)
+        xy = corners(npz_array(path, "coords", headers["coords"]), path)
         same_rows(slide_id, n_tiles, len(xy), path)
         edge = _edge(path, headers)
         tiles, notes = placed(xy, edge, given, missing=f"the file has no {EDGE}, so their edge is unknown", path=path)
@@ -50,7 +50,7 @@ def read(path: Path, given: Given) -> Bag:
         slide_id=slide_id,
         n_tiles=n_tiles,
         n_features=n_features,
-        load=partial(load_features, path, slide_id, shape),
+        load=partial(load_features, path, slide_id, headers["features"]),
         tiles=tiles,
         source=path,
         mpp=given.mpp,
@@ -59,16 +59,16 @@ def read(path: Path, given: Given) -> Bag:
     )
 
 
-def load_features(path: Path, slide_id: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def load_features(path: Path, slide_id: str, header: tuple[tuple[int, ...], np.dtype[Any]]) -> NDArray[np.float32]:
     """The features, float32 (M, D); raises as `arrays.kept`."""
-    return kept(path, slide_id, lambda: npz_array(path, "features", shape))
+    return kept(path, slide_id, lambda: npz_array(path, "features", header))
 
 
 def _edge(path: Path, headers: dict[str, Any]) -> Edge | None:
     if EDGE not in headers:
         return None
     shape, dtype = headers[EDGE]
-    size = npz_array(path, EDGE, shape).item() if np.prod(shape) == 1 and dtype.kind in "fiu" else None
+    size = npz_array(path, EDGE, headers[EDGE]).item() if np.prod(shape) == 1 and dtype.kind in "fiu" else None
     if size is None or not 0 < size < 2**40:
         raise InputError(f"Its {EDGE} is no positive number.", remedy="Write it as one number.", path=path)
     return Edge(float(size), f"{size:g} level-0 px, from {EDGE}")

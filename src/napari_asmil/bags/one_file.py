@@ -20,7 +20,7 @@ from napari_asmil.bags.bag import Bag
 from napari_asmil.bags.cohort import Cohort
 from napari_asmil.bags.edges import placed, same_rows
 from napari_asmil.bags.given import Given
-from napari_asmil.bags.hdf5 import dataset, loader, opened
+from napari_asmil.bags.hdf5 import dataset, loader, numbers, opened
 from napari_asmil.errors import InputError
 from napari_asmil.words import listed
 
@@ -86,10 +86,9 @@ def _group(file: Any, name: str) -> Any:
 def _bag(group: Any, slide_id: str, path: Path, given: Given) -> Bag:
     features = dataset(group, "feat", path)
     n_tiles, n_features = rows_and_columns(features.shape, features.dtype.kind, slide_id, path)
-    tiles, notes = None, ["tiles are not placed: the slide has no coords"]
+    tiles, notes = None, ["tiles are not placed: the slide has no coords, so they can be trained on but not drawn"]
     if "coords" in set(group.keys()):
-        found = dataset(group, "coords", path)
-        xy = corners(found[()] if found.dtype.kind in "fiu" else np.empty(found.shape, found.dtype), path)
+        xy = corners(numbers(group, "coords", path), path)
         same_rows(slide_id, n_tiles, len(xy), path)
         tiles, notes = placed(xy, None, given, missing="the file does not say their edge", path=path)
     return Bag(

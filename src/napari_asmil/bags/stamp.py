@@ -3,7 +3,8 @@
 ``feats`` (M, D) float16 and ``coords`` (M, 2) float32, x and y of the top-left corner in µm; attributes of the file
 ``unit`` ("um"), ``tile_size_um``, ``tile_size_px``, ``extractor`` and ``feat_type`` ("tile", "slide" or "patient").
 Older: ``tile_size`` with ``unit``; without a unit, 224 to a tile of 256 µm; ``patch_embeddings`` and no coordinates
-(STAMP: src/stamp/modeling/data.py get_coords, src/stamp/preprocessing). Level-0 px are µm / mpp of the slide.
+(STAMP: src/stamp/modeling/data.py get_coords, src/stamp/preprocessing). Level-0 px are µm / mpp of the slide. STAMP
+writes no other unit than "um"; coordinates in "px" are taken as level-0 px only where a person says the tile edge.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.bags.arrays import points, rows_and_columns
-from napari_asmil.bags.bag import Bag
+from napari_asmil.bags.arrays import corners, points, rows_and_columns
+from napari_asmil.bags.bag import NOT_PLACED, Bag
 from napari_asmil.bags.checks import steps
 from napari_asmil.bags.edges import Edge, placed, same_rows
 from napari_asmil.bags.given import Given
@@ -27,6 +28,8 @@ from napari_asmil.errors import InputError
 FEATURES = ("feats", "patch_embeddings")
 NAMES = {"unit", "tile_size", "tile_size_um", "tile_size_px", "extractor", "feat_type", "encoder"}
 HISTORIC_PX, HISTORIC_UM = 224, 256.0
+EXPORT = "write the attributes unit = um and tile_size_um, or export features and coords in level-0 px to npz"
+ONLY = "so they can be trained on but not drawn"
 
 
 def sniff(path: Path) -> bool:
@@ -60,7 +63,7 @@ def read(path: Path, given: Given) -> Bag:
         n_tiles, n_features = rows_and_columns(features.shape, features.dtype.kind, slide_id, path)
         found = dataset(file, "coords", path) if "coords" in set(file) else None
         coords = None if found is None else points(_numbers(found), path).astype(np.float64)
-    tiles, mpp, notes = None, given.mpp, ["tiles are not placed: the file holds no coordinates"]
+    tiles, mpp, notes = None, given.mpp, [f"{NOT_PLACED}: the file holds no coordinates, {ONLY}"]
     if coords is not None:
         same_rows(slide_id, n_tiles, len(coords), path)
         tiles, mpp, notes = _place(coords, attrs, given, path)
@@ -73,6 +76,7 @@ def read(path: Path, given: Given) -> Bag:
         source=path,
         encoder=str(attrs.get("extractor") or attrs.get("encoder") or ""),
         mpp=mpp,
+        from_um=attrs.get("unit") in (None, "um"),
         tile_px=_tile_px(attrs),
         derivation=notes,
         reread=partial(read, path),
@@ -93,6 +97,11 @@ def _place(
     coords: NDArray[np.float64], attrs: dict[str, Any], given: Given, path: Path
 ) -> tuple[Any, float | None, list[str]]:
     """Tiles, the mpp they were placed by, and how."""
+    if attrs.get("unit") == "px":
+        asked = "the file says that its coordinates are px, and neither of which level nor the edge of a tile"
+        tiles, notes = placed(corners(coords, path), None, given, missing=asked, path=path)
+        how = "corners: the file's px, taken as level-0 px, as the tile edge was given in them"
+        return tiles, given.mpp, notes if tiles is None else [*notes, how]
     scale, edge_um, how = _micrometres(coords, attrs)
     if edge_um is None:
         return None, given.mpp, [how]
@@ -106,7 +115,7 @@ def _place(
             None,
             [
                 f"tiles of {edge_um:g} µm: {how}",
-                "tiles are not placed: coordinates are in µm, so the slide, or its mpp, is needed",
+                f"{NOT_PLACED}: coordinates are in µm, so the slide, or its mpp, is needed (--slide-mpp)",
             ],
         )
     source = "the slide" if given.slide is not None else "as given"
@@ -121,15 +130,20 @@ def _place(
 
 def _micrometres(coords: NDArray[np.float64], attrs: dict[str, Any]) -> tuple[float, float | None, str]:
     """µm per unit of the coordinates, the tile edge in µm (None when unknown), and how both were derived."""
+    unit = attrs.get("unit")
+    if unit not in (None, "um"):
+        said = f"the file's coordinates are in {str(unit)[:20]!r}, which is no unit of STAMP"
+        return 1.0, None, f"{NOT_PLACED}: {said}: {EXPORT}"
     if "tile_size_um" in attrs:
         return 1.0, float(attrs["tile_size_um"]), "from the attribute tile_size_um"
-    if "tile_size" in attrs and attrs.get("unit") == "um":
+    if "tile_size" in attrs and unit is not None:
         return 1.0, float(attrs["tile_size"]), "from the attributes tile_size and unit"
     step = attrs.get("tile_size") or _smallest(coords)
-    if step is not None and round(step) == HISTORIC_PX and attrs.get("unit") is None:
+    if step is not None and round(step) == HISTORIC_PX and unit is None:
         how = f"an old file without a unit, whose tiles lie {step:.4g} apart: 224 to 256 µm, as STAMP did then"
         return HISTORIC_UM / HISTORIC_PX, HISTORIC_UM, how
-    return 1.0, None, "tiles are not placed: the file does not say the unit of its coordinates or the size of its tiles"
+    what = "the unit of its coordinates or " if unit is None else ""
+    return 1.0, None, f"{NOT_PLACED}: the file does not say {what}the size of its tiles: {EXPORT}"
 
 
 def _smallest(coords: NDArray[np.float64]) -> float | None:

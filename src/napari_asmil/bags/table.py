@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.bags.arrays import corners, kept
-from napari_asmil.bags.bag import Bag
+from napari_asmil.bags.bag import NOT_PLACED, Bag
 from napari_asmil.bags.edges import placed
 from napari_asmil.bags.given import Given
 from napari_asmil.errors import InputError
@@ -43,7 +43,7 @@ def read(path: Path, given: Given) -> Bag:
     """
     slide_id = path.stem
     columns, xy_columns, others, _ = _columns(path)
-    tiles, notes = None, ["tiles are not placed: the table has no columns x and y"]
+    tiles, notes = None, [f"{NOT_PLACED}: the table has no columns x and y, so they can be trained on but not drawn"]
     n_tiles = _rows(path)
     if xy_columns and n_tiles:
         xy = corners(_numbers(path, xy_columns, np.float64), path)

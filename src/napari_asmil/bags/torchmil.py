@@ -20,8 +20,8 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.bags.arrays import FAULTS, check_room, corners, kept, rows_and_columns
-from napari_asmil.bags.bag import Bag
+from napari_asmil.bags.arrays import FAULTS, check_numbers, check_room, corners, kept, rows_and_columns
+from napari_asmil.bags.bag import NOT_PLACED, Bag
 from napari_asmil.bags.cohort import Cohort, Split
 from napari_asmil.bags.edges import placed, same_rows
 from napari_asmil.bags.given import Given
@@ -115,12 +115,15 @@ def _files(folder: Path) -> list[Path]:
 
 def _bag(path: Path, base: Path, given: Given) -> Bag:
     slide_id = path.stem
-    shape, kind = _array(path, "features", lambda array: (array.shape, array.dtype.kind))
-    n_tiles, n_features = rows_and_columns(shape, kind, slide_id, path)
-    tiles, notes = None, ["tiles are not placed: the data set has no coordinates of them"]
+    shape, dtype = _array(path, "features", lambda array: (array.shape, array.dtype))
+    n_tiles, n_features = rows_and_columns(shape, dtype.kind, slide_id, path)
+    tiles, notes = (
+        None,
+        [f"{NOT_PLACED}: the data set has no coordinates, so they can be trained on but not drawn"],
+    )
     places = base / "coords" / path.name
     if places.is_file():
-        xy = corners(_array(places, "coords", np.array), places)
+        xy = corners(_numbers(places, "coords"), places)
         same_rows(slide_id, n_tiles, len(xy), places)
         tiles, notes = placed(xy, None, given, missing=UNIT, path=places)
         notes += [] if tiles is None else [f"corners: {UNIT}; taken as level-0 px, as the edge is given in them"]
@@ -129,7 +132,7 @@ def _bag(path: Path, base: Path, given: Given) -> Bag:
         slide_id=slide_id,
         n_tiles=n_tiles,
         n_features=n_features,
-        load=partial(kept, path, slide_id, partial(_array, path, "features", np.array)),
+        load=partial(kept, path, slide_id, partial(_numbers, path, "features")),
         tiles=tiles,
         tile_labels=truth,
         tile_truth="" if truth is None else "patch_labels of the data set",
@@ -143,17 +146,27 @@ def _bag(path: Path, base: Path, given: Given) -> Bag:
 def _truth(path: Path) -> tuple[NDArray[np.float32] | None, list[str]]:
     if not path.is_file():
         return None, []
-    values = _array(path, "patch_labels", np.array).reshape(-1)
-    if values.dtype.kind not in "fiub" or not np.isin(values, (0, 1)).all():
+    values = _numbers(path, "patch_labels").reshape(-1)
+    if not np.isin(values, (0, 1)).all():
         return None, ["tile labels: patch_labels are not all 0 or 1, so they are not used"]
     return values.astype(np.float32), []
 
 
 def _label(path: Path) -> int:
-    value = _array(path, "labels", np.array)
-    if value.size != 1 or value.dtype.kind not in "fiub" or int(value.item()) != value.item():
+    value = _numbers(path, "labels")
+    if value.size != 1 or not np.isfinite(value).all() or int(value.item()) != value.item():
         raise InputError(f"It holds no one label but an array of shape {value.shape}.", path=path)
     return int(value.item())
+
+
+def _numbers(path: Path, name: str) -> NDArray[Any]:
+    """All numbers of a file's array; raises as `_array`, and where they are none."""
+
+    def read(array: Any) -> NDArray[Any]:
+        check_numbers(name, array.shape, array.dtype, path)
+        return np.array(array[()])
+
+    return np.asarray(_array(path, name, read))
 
 
 def _array(path: Path, name: str, use: Callable[[Any], Any]) -> Any:
@@ -167,15 +180,14 @@ def _array(path: Path, name: str, use: Callable[[Any], Any]) -> Any:
     if h5py.is_hdf5(path):
         with opened(path) as file:
             wanted = name if name in set(file.keys()) or name != "patch_labels" else "inst_labels"
-            found_there = dataset(file, wanted, path)
-            return use(found_there) if use is not np.array else found_there[()]
+            return use(dataset(file, wanted, path))
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except FAULTS as error:
         raise InputError(
             f"It is no array that can be read ({error}).", remedy="Copy it again from where it came from.", path=path
         ) from error
-    check_room(array.shape, path)
+    check_room(array.shape, path, dtype=array.dtype)
     return use(array)
 
 

@@ -25,6 +25,7 @@ from napari_asmil.errors import InputError
 from napari_asmil.words import listed
 
 SPEC, PROPERTIES = "tile_spec", "slide_properties"
+EXPORT = "copy the whole folder, or export features and coords to npz"
 
 
 def sniff(path: Path) -> bool:
@@ -112,7 +113,7 @@ def _corners(path: Path, table: Path, key: str, n_tiles: int) -> tuple[NDArray[n
     """Corners in the order of the table's rows and the edge of the first tile's box, or why there are none."""
     file = path / "shapes" / key / "shapes.parquet"
     if "/" in key or "\\" in key or key in ("", ".", "..") or not file.is_file():
-        return None, None, f"there is no shapes/{key[:60]}/shapes.parquet"
+        return None, None, f"there is no shapes/{key[:60]}/shapes.parquet, which lazyslide writes: {EXPORT}"
     if not file.resolve().is_relative_to(path.resolve()):
         return None, None, f"shapes/{key}/shapes.parquet is a link, and links are not followed"
     try:
