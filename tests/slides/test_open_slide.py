@@ -1,5 +1,6 @@
 """What opening a slide promises: levels, scale, laziness, bounds and refusals."""
 
+import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 
@@ -128,6 +129,23 @@ def test_the_cache_stays_within_its_bound_and_what_falls_out_is_decoded_again(ap
             np.testing.assert_array_equal(slide.levels[0], pixels)
             assert cache.nbytes <= cache.limit
         assert slide.reads == 12
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((600, 500, 30), {"photometric": "minisblack", "planarconfig": "contig", "tile": (256, 256)}),
+        ((600, 500, 4), {"photometric": "rgb", "extrasamples": ["unassalpha"], "rowsperstrip": 600}),
+        ((600, 20, 3), {"photometric": "rgb", "tile": (512, 512)}),
+    ],
+)
+def test_the_cache_keeps_nothing_that_it_does_not_count(make_tiff, shape, options):
+    cache = ArrayCache(2**24)
+    with open_slide(make_tiff(np.zeros(shape, np.uint8), compression="deflate", **options), cache=cache) as slide:
+        slide.read(0, 0, 600, 0, shape[1])
+        kept = list(cache._arrays.values())
+        assert kept
+        assert sum(one.nbytes if one.base is None else memoryview(one.base).nbytes for one in kept) == cache.nbytes
 
 
 def test_threads_read_the_same_pixels_as_one_thread(ome, pixels):
@@ -260,6 +278,30 @@ def test_backends_recognise_their_files_by_content_not_by_name(tmp_path, aperio,
     for path in (disguised, tmp_path / "picture.svs"):
         with open_slide(path) as slide:
             np.testing.assert_array_equal(slide.levels[0], pixels)
+
+
+# --- what is let go of ---------------------------------------------------------------------------------------
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="counts this process's open files as Linux lists them")
+@pytest.mark.parametrize(
+    "broken", ["tiff_scale.read", "ladder", "pictures_beside", "_doubt", "_turned", "Picture.check", "Slide"]
+)
+@pytest.mark.parametrize("raised", [InputError("no"), ValueError("no"), KeyboardInterrupt()])
+def test_whatever_goes_wrong_in_opening_a_tiff_leaves_no_file_open(aperio, monkeypatch, broken, raised):
+    def fails(*_: object, **__: object) -> None:
+        raise raised
+
+    where = "napari_asmil.slides" if broken == "Slide" else "napari_asmil.slides.tiff"
+    monkeypatch.setattr(f"{where}.{broken}", fails)
+    before = descriptors()
+    with pytest.raises((InputError, ValueError, KeyboardInterrupt)):
+        open_slide(aperio)
+    assert descriptors() == before
 
 
 # --- refusals -----------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import imagecodecs
 import numpy as np
@@ -245,19 +246,67 @@ def test_tiled_pages_of_an_svs_like_export_are_levels_where_tifffile_sees_a_thum
 # --- tiles that are not there -------------------------------------------------------------------------------
 
 
-def test_tiles_that_were_not_stored_are_white_and_it_is_said(make_tiff):
-    array = picture()
-    path = make_tiff(array, photometric="rgb", compression="deflate", tile=(64, 64))
+def without_tiles(path: Path, *numbers: int) -> Path:
+    """The same file, in which these tiles are not stored."""
     with tifffile.TiffFile(path, mode="r+") as file:
         counts = list(file.pages[0].databytecounts)
-        counts[3] = counts[-1] = 0
+        for number in numbers:
+            counts[number] = 0
         file.pages[0].tags["TileByteCounts"].overwrite(counts)
-    expected = array.copy()
+    return path
+
+
+WHITE = {
+    "RGB": {"photometric": "rgb", "compression": "deflate"},
+    "RGB planes": {"photometric": "rgb", "compression": "deflate", "planarconfig": "separate"},
+    "JPEG of RGB": {"photometric": "rgb", "compression": "jpeg"},
+    "JPEG of YCbCr": {"photometric": "ycbcr", "compression": "jpeg", "subsampling": (1, 1)},
+    "YCbCr": {"photometric": "ycbcr", "compression": "lzw", "subsampling": (1, 1)},
+    "Aperio's YCbCr": {"photometric": "rgb", "compression": 33003},
+    "white at zero": {"photometric": "miniswhite", "compression": "deflate"},
+}
+
+
+@pytest.mark.parametrize("kind", WHITE)
+def test_tiles_that_were_not_stored_are_white_and_it_is_said(make_tiff, kind):
+    array = picture(None if kind == "white at zero" else 3)
+    array = np.moveaxis(array, 2, 0).copy() if kind == "RGB planes" else array
+    path = make_tiff(array, tile=(64, 64), **WHITE[kind])
+    with open_slide(path) as slide:
+        expected = in_pieces(slide)
+    assert not (expected[:64, 192:256] == 255).all()
+    planes = range(3 if kind == "RGB planes" else 1)
+    without_tiles(path, *(42 * plane + number for plane in planes for number in (3, 41)))
     expected[:64, 192:256] = 255
     expected[320:, 384:] = 255
     with open_slide(path) as slide:
-        assert any("2 of its tiles were not stored" in line for line in slide.describe())
+        assert any(
+            f"{2 * len(planes)} of its tiles were not stored, and are white" in line for line in slide.describe()
+        )
         np.testing.assert_array_equal(in_pieces(slide), expected)
+
+
+@pytest.mark.parametrize("photometric", ["ycbcr", "rgb"])
+def test_openslide_shows_tiles_that_were_not_stored_as_white_too(make_tiff, photometric):
+    path = make_tiff(picture(shape=(512, 512)), photometric=photometric, compression="jpeg", tile=(128, 128))
+    without_tiles(path, 5)
+    with open_slide(path) as slide, Slide(path, openslide.open(path), cache=ArrayCache(2**24)) as other:
+        np.testing.assert_array_equal(other.read(0, 128, 256, 128, 256), 255)
+        np.testing.assert_array_equal(slide.read(0, 128, 256, 128, 256), 255)
+
+
+def test_grey_and_palette_tiles_that_were_not_stored_are_called_what_they_are(make_tiff):
+    colours = np.random.default_rng(1).integers(0, 256, (3, 256), dtype=np.uint16)
+    told = {"minisblack": "without light", "palette": "the first colour of its palette"}
+    for photometric, colour in (("minisblack", np.zeros(3)), ("palette", colours[:, 0])):
+        options = {"colormap": colours * 257} if photometric == "palette" else {}
+        path = make_tiff(picture(None), f"{photometric}.tif", photometric=photometric, tile=(64, 64), **options)
+        without_tiles(path, 0)
+        with open_slide(path) as slide:
+            assert any(
+                f"not stored, and are {told[photometric]}" in line.replace("of the", "the") for line in slide.describe()
+            )
+            np.testing.assert_array_equal(slide.read(0, 0, 64, 0, 64), np.broadcast_to(colour, (64, 64, 3)))
 
 
 def test_a_tile_that_holds_a_picture_far_larger_than_itself_is_refused_before_it_is_decoded(make_tiff):

@@ -90,7 +90,7 @@ class TileArray:
         return out
 
     def _block(self, row: int, column: int) -> NDArray[np.uint8]:
-        return self._cache.get((self._key, row, column), lambda: self._decoded(row, column))
+        return self._cache.get((self._key, row, column), lambda: _alone(self._decoded(row, column)))
 
     def _decoded(self, row: int, column: int) -> NDArray[np.uint8]:
         (height, width), (rows, columns) = self._level.block, self._level.shape
@@ -109,6 +109,12 @@ def halved(finer: TileArray, block: int = 256) -> Level:
         return (rounded >> 2).astype(np.uint8)
 
     return Level(shape=(-(-rows // 2), -(-columns // 2)), block=(block, block), region=region)
+
+
+def _alone(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The pixels without what they were cut from, which a cache would keep and not count."""
+    whole = pixels.base
+    return pixels if whole is None or memoryview(whole).nbytes <= pixels.nbytes else pixels.copy()  # type: ignore[arg-type]
 
 
 def _expand(index: Any) -> tuple[Any, ...]:

@@ -114,17 +114,21 @@ def _read_directory(path: Path, said: list[str]) -> Any:
 
 
 def _opened(path: Path, tiff: Any) -> Opened:
+    file = SharedFile(path)
+    try:
+        return _with(file, path, tiff)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _with(file: SharedFile, path: Path, tiff: Any) -> Opened:
     main = _largest(tiff.series)
     steps = ladder(tiff, main)
     metadata = tiff_scale.read(tiff, steps[0].keyframe)
-    file = SharedFile(path)
-    try:
-        levels = _levels(file, steps, metadata.bits, path)
-        for level in levels:
-            level.check(file.size, path)
-    except Exception:
-        file.close()
-        raise
+    levels = _levels(file, steps, metadata.bits, path)
+    for level in levels:
+        level.check(file.size, path)
     beside = pictures_beside(tiff, main, steps, file)
     doubt = _doubt(tiff, main, levels)
     facts = [

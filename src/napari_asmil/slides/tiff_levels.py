@@ -28,7 +28,15 @@ MOST_SAMPLES = 100
 """Samples a pixel may have, be it of a spectral camera."""
 
 _PHOTOMETRIC = ("RGB", "YCBCR", "MINISBLACK", "MINISWHITE", "PALETTE")
-_COLOURED = ("RGB", "YCBCR", "PALETTE")
+_NOT_STORED = {
+    "RGB": "white",
+    "YCBCR": "white",
+    "MINISWHITE": "white",
+    "MINISBLACK": "without light",
+    "PALETTE": "of the first colour of its palette",
+}
+"""How tiles look that were not stored."""
+
 _YCBCR_KEPT = ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "ZSTD", "LZMA")
 """Compressions whose decoder leaves YCbCr as it is; so does that of Aperio's 33003, whatever the photometric tag."""
 
@@ -78,8 +86,7 @@ class Picture:
         self._meaning = self._means()
         missing = sum(one.missing for one in self._planes)
         if missing:
-            ground = "white" if self._photometric in _COLOURED else "without light"
-            self.facts.append(f"{missing:,} of its tiles were not stored, and are {ground}")
+            self.facts.append(f"{missing:,} of its tiles were not stored, and are {_NOT_STORED[self._photometric]}")
 
     @property
     def storage(self) -> str:
@@ -170,14 +177,19 @@ class Picture:
             self.facts.append(_channel_words(samples))
         if channels > 1:
             self.facts.append(_channel_words(channels))
-        fill = np.iinfo(self._key.dtype).max if self._photometric == "RGB" else 0
         in_one_stretch = self._series.dataoffset is not None
         for index in range(0, min(channels, 3) * step, step):
             found = self._series[0 if in_one_stretch else index]
             if found is None:
                 raise ValueError(f"plane {index} is not in this file")
             behind = index * int(self._key.nbytes) if in_one_stretch else 0
-            yield Plane(file, found, behind=behind, fill=(fill, 128, 128) if self._is_ycbcr() else fill)
+            yield Plane(file, found, behind=behind, fill=self._not_stored())
+
+    def _not_stored(self) -> int | tuple[int, int, int]:
+        """Samples of tiles that were not stored, as `_NOT_STORED` says that they look."""
+        bright = self._photometric in ("RGB", "YCBCR")  # of the others, zero looks so
+        most = int(np.iinfo(self._key.dtype).max) if bright else 0
+        return (most, 128, 128) if self._is_ycbcr() else most
 
     def _is_ycbcr(self) -> bool:
         compression = getattr(self._key.compression, "name", "")

@@ -97,7 +97,7 @@ class Plane:
         self.dtype = np.dtype(key.dtype)
         self._planes, self._together = int(planes), int(together)
         self._file = file
-        self._fill = fill if together == 3 or isinstance(fill, int) else fill[0]
+        self._fill = [fill if isinstance(fill, int) or together == 3 else fill[plane % 3] for plane in range(planes)]
         self._offsets = np.asarray(page.dataoffsets, dtype=np.int64) + behind
         self._counts = np.asarray(page.databytecounts, dtype=np.int64)
         self._decode = key.decode
@@ -156,7 +156,7 @@ class Plane:
             if tile is not None:
                 top, left = first[0] * high, first[1] * wide
                 return tile[y0 - top : y1 - top, x0 - left : x1 - left]
-        out = np.full((y1 - y0, x1 - x0, self._together), self._fill, dtype=self.dtype)
+        out = np.full((y1 - y0, x1 - x0, self._together), self._fill[plane], dtype=self.dtype)
         for row in range(first[0], last[0]):
             for column in range(first[1], last[1]):
                 tile = self._tile(plane, row, column)
