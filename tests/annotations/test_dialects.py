@@ -55,15 +55,28 @@ def test_every_dialect_can_be_written_for_qupath_and_read_back(tmp_path, name):
 # --- QuPath: kinds of objects, and the crop -----------------------------------------------------------------
 
 
-def test_tiles_are_no_annotations_and_children_are_read(tmp_path):
-    def feature(kind, **more):
-        geometry = {"type": "Polygon", "coordinates": [[*OUTLINE, OUTLINE[0]]]}
-        return {"type": "Feature", "geometry": geometry, "properties": {"objectType": kind, **more}}
+def qupath_object(kind, outline=OUTLINE, legacy=None, **more):
+    geometry = {"type": "Polygon", "coordinates": [[*outline, outline[0]]]}
+    properties = {"classification": {"name": "Tumor"}, **more} | ({} if legacy else {"objectType": kind})
+    return {"type": "Feature", **({"id": legacy} if legacy else {}), "geometry": geometry, "properties": properties}
 
-    content = [feature("tile"), feature("tmaCore"), feature("annotation", childObjects=[feature("detection")])]
+
+def test_tiles_are_no_annotations_and_children_are_read(tmp_path):
+    child = qupath_object("annotation", HOLE)
+    content = [qupath_object("tile"), qupath_object("tmaCore"), qupath_object("annotation", childObjects=[child])]
     contours = read_annotations(write(tmp_path / "a.geojson", json.dumps(content)))
-    assert len(contours.polygons) == 2
+    assert [len(contour.exterior) for contour in contours.polygons] == [len(OUTLINE), len(HOLE)]
     assert {"left out: 1 tile", "left out: 1 TMA core"} <= set(contours.notes)
+
+
+def test_cells_that_are_classed_tumour_are_no_tumour_region_and_are_counted(tmp_path):
+    cells = [qupath_object("cell", HOLE), qupath_object("cell", HOLE), qupath_object("", HOLE, "PathCellObject")]
+    nuclei = [qupath_object("detection", HOLE), qupath_object("", HOLE, "PathDetectionObject")]
+    drawn = qupath_object("annotation", childObjects=[*cells, *nuclei])
+    contours = read_annotations(write(tmp_path / "a.geojson", json.dumps([drawn])))
+    assert contours.groups == {"Tumor": 1}
+    assert contours.tumour().area == shapely.Polygon(OUTLINE).area
+    assert contours.notes == ["left out: 3 cell", "left out: 2 detection"]
 
 
 def test_lines_points_and_multiples_of_them_are_kept_with_their_group_and_written_back(tmp_path):

@@ -138,3 +138,60 @@ def test_a_million_corners_are_read_and_laid_on_tiles_in_seconds(tmp_path):
     took = time.perf_counter() - begun
     assert share.sum() * 1000**2 == pytest.approx(shapely.Polygon(corners.round(2)).area)
     assert took < 60, f"{took:.0f} s"
+
+
+# --- as many of one thing as there may be: each in seconds ---------------------------------------------------
+
+
+def seconds(work):
+    """Process time of a piece of work, which other work on the machine does not lengthen."""
+    begun = time.process_time()
+    return work(), time.process_time() - begun
+
+
+def test_very_many_groups_and_kinds_of_things_left_out_take_seconds(tmp_path):
+    square = [[0, 0], [9, 0], [9, 9], [0, 9], [0, 0]]
+    drawn = [
+        {"geometry": {"type": "Polygon", "coordinates": [square]}, "properties": {"classification": f"g{k}"}}
+        for k in range(20_000)
+    ]
+    left = [{"type": f"kind {k}"} for k in range(20_000)]
+    content = [{"type": "Feature", **one} for one in drawn] + left
+    path = write(tmp_path / "a.geojson", json.dumps(content))
+    contours, took = seconds(lambda: read_annotations(path))
+    assert len(contours.notes) == 20_000
+    roles, more = seconds(lambda: contours.with_roles(dict.fromkeys(contours.groups, "ignore")))
+    said, most = seconds(roles.describe)
+    assert len(roles.groups) == 20_000
+    assert said
+    assert took + more + most < 10
+
+
+def test_a_long_chain_of_asap_groups_takes_seconds(tmp_path):
+    chain = "".join(f'<Group Name="g{k}" PartOfGroup="g{k + 1}" />' for k in range(5000))
+    drawn = "".join(
+        f'<Annotation Type="Polygon" PartOfGroup="{group}"><Coordinates>'
+        + "".join(f'<Coordinate Order="{i}" X="{x}" Y="{y}" />' for i, (x, y) in enumerate(OUTLINE))
+        + "</Coordinates></Annotation>"
+        for group in ("g0", "g2500")
+    )
+    body = f'{drawn}{chain}<Group Name="g5000" PartOfGroup="Tumor" />'
+    path = write(tmp_path / "a.xml", f"<ASAP_Annotations>{body}</ASAP_Annotations>")
+    contours, took = seconds(lambda: read_annotations(path))
+    assert contours.roles == {"g0": "tumour", "g2500": "tumour"}
+    assert took < 3
+
+
+def test_many_negative_regions_of_a_layer_are_cut_out_in_seconds(tmp_path):
+    def region(x, y, edge, negative):
+        corners = [(x, y), (x + edge, y), (x + edge, y + edge), (x, y + edge)]
+        places = "".join(f'<Vertex X="{x}" Y="{y}" />' for x, y in corners)
+        return f'<Region Type="0" NegativeROA="{negative}"><Vertices>{places}</Vertices></Region>'
+
+    spots = [(100 * (k % 60), 100 * (k // 60)) for k in range(3600)]
+    body = "".join(region(x, y, 80, 0) + region(x + 20, y + 20, 40, 1) for x, y in spots)
+    layer = f'<Annotation Name="Tumor"><Regions>{body}</Regions></Annotation>'
+    path = write(tmp_path / "a.xml", f"<Annotations>{layer}</Annotations>")
+    contours, took = seconds(lambda: read_annotations(path))
+    assert sum(shapely.Polygon(c.exterior, c.holes).area for c in contours.polygons) == 3600 * (80**2 - 40**2)
+    assert took < 5

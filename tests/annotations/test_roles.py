@@ -17,7 +17,14 @@ def square(x, y, side, group):
     [
         (["Tumor", "Exclusion", "Stroma"], ["tumour", "exclude", "ignore"]),
         (["Tumor: Necrosis", "Stroma"], ["tumour", "ignore"]),
-        (["weird"], ["tumour"]),
+        (["weird"], ["undecided"]),
+        ([""], ["tumour"]),
+        (["", "weird"], ["undecided", "undecided"]),
+        (["Stroma"], ["ignore"]),
+        (["Stroma", "weird"], ["ignore", "undecided"]),
+        (["Necrosis", "Immune cells", "Other", "tissue"], ["ignore"] * 4),
+        (["Ignore*"], ["ignore"]),
+        (["Region*", "Tumor: Ignore*", "anything*"], ["ignore"] * 3),
         (["None"], ["tumour"]),
         (["normal"], ["exclude"]),
         (["A", "B"], ["undecided", "undecided"]),
@@ -54,6 +61,27 @@ def test_where_every_group_is_decided_there_may_be_no_tumour():
     assert contours.with_roles({"A": "ignore"}).roles["B"] == "undecided"
     assert contours.with_roles({"A": "ignore", "B": "exclude"}).tumour().is_empty
     assert Contours([square(0, 0, 9, "A")]).with_roles({"A": "ignore"}).tumour().is_empty
+
+
+@pytest.mark.parametrize("group", ["Stroma", "Necrosis", "Immune cells", "Ignore*", "weird"])
+def test_a_group_counts_the_same_alone_as_beside_tumour_or_is_asked_for(group):
+    beside = Contours([square(0, 0, 9, "Tumor"), square(20, 0, 5, group)])
+    alone = Contours([square(20, 0, 5, group)])
+    assert beside.tumour().area == 81
+    if alone.roles[group] == "undecided":
+        with pytest.raises(InputError, match=r"weird\. Say which one is, as with --role GROUP=tumour"):
+            alone.tumour()
+        assert any(line.startswith("tumour: unknown.") for line in alone.describe())
+    else:
+        assert alone.tumour().is_empty
+        assert {"tumour: none", f"neither: {group}"} <= set(alone.describe())
+    assert alone.with_roles({group: "tumour"}).tumour().area == 25
+
+
+def test_what_is_chosen_later_leaves_earlier_choices():
+    contours = Contours([square(0, 0, 9, "A"), square(20, 0, 5, "B")])
+    assert contours.with_roles({"A": "tumour"}).with_roles({"B": "exclude"}).roles == {"A": "tumour", "B": "exclude"}
+    assert contours.with_roles({"A": "tumour"}).with_roles({"A": "ignore"}).chosen == {"A": "ignore"}
 
 
 def test_a_role_for_a_group_that_is_not_there_is_refused_with_the_groups():

@@ -98,11 +98,19 @@ def _outline(kind: str, outline: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _cut(areas: list[Contour], holes: list[NDArray[np.float64]]) -> list[Contour]:
     """Regions of a layer less its negative ones."""
-    negative = shapely.union_all([_valid(hole) for hole in holes])
+    negative = shapely.STRtree([_valid(hole) for hole in holes])
+    return [part for area in areas for part in _less(area, negative)]
+
+
+def _less(area: Contour, negative: shapely.STRtree) -> list[Contour]:
+    whole = _valid(area.exterior)
+    touching = negative.query(whole, predicate="intersects")
+    if not len(touching):
+        return [area]
+    left = shapely.difference(whole, shapely.union_all(negative.geometries[touching]))
     return [
         Contour(area.name, area.group, ring(_corners(part.exterior)), [ring(_corners(r)) for r in part.interiors])
-        for area in areas
-        for part in shapely.get_parts(shapely.difference(_valid(area.exterior), negative))
+        for part in shapely.get_parts(left)
         if isinstance(part, shapely.Polygon)
     ]
 

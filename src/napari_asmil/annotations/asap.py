@@ -87,12 +87,12 @@ def _corners(element: Element) -> NDArray[np.float64]:
 def _inherited(root: Element) -> dict[str, Role]:
     """What groups are whose own names say nothing, by the groups they are part of."""
     above = {group.get("Name", ""): group.get("PartOfGroup", "") for group in root.iter("Group")}
-    known: dict[str, Role] = {}
+    found: dict[str, Role | None] = {}
     for name in above:
-        up, seen = name, {name}
-        while role_of_name(up) is None and (up := above.get(up, "")) not in seen:
-            seen.add(up)
-        role = role_of_name(up)
-        if up != name and role is not None and up.lower() != UNGROUPED:
-            known[name] = role
-    return known
+        up, walked = name, dict[str, None]()
+        while up in above and up not in found and up not in walked and role_of_name(up) is None:
+            walked[up] = None
+            up = above[up]
+        role = found[up] if up in found else None if up.lower() == UNGROUPED else role_of_name(up)
+        found.update(dict.fromkeys(walked, role))
+    return {name: role for name, role in found.items() if role is not None}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from shapely.geometry.base import BaseGeometry
 
 from napari_asmil.annotations.coverage import covered
-from napari_asmil.annotations.roles import TUMOUR, Role, derive, shown
+from napari_asmil.annotations.roles import UNGROUPED, Role, derive, shown
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
 from napari_asmil.words import counted
@@ -100,8 +101,7 @@ class Contours:
     @cached_property
     def groups(self) -> dict[str, int]:
         """How many contours each group has, in the order of the file."""
-        names = [contour.group for contour in self.polygons]
-        return {name: names.count(name) for name in dict.fromkeys(names)}
+        return dict(Counter(contour.group for contour in self.polygons))
 
     @cached_property
     def roles(self) -> dict[str, Role]:
@@ -155,7 +155,7 @@ class Contours:
         Raises
         ------
         InputError
-            When there are several groups and none of them is known to be tumour.
+            When a group is undecided: none is known to be tumour.
         """
         return self._tumour
 
@@ -238,7 +238,7 @@ class Contours:
         if any(self.origin):
             x, y = self.origin
             lines.append(f"counted from x = {x:g}, y = {y:g} (level-0 px), where the scanned area of the slide begins")
-        of = {role: [name for name in self.groups if self.roles[name] == role] for role in self.roles.values()}
+        of = {role: [name for name in self.groups if self.roles[name] == role] for role in set(self.roles.values())}
         if "undecided" in of:
             try:
                 self.tumour()
@@ -254,9 +254,8 @@ class Contours:
         if not tumour:
             return "tumour: none"
         said = [name for name in tumour if name in self.chosen or name in self.known]
-        if not said and len(self.groups) == 1 and tumour[0].split(":")[0].strip().lower() not in TUMOUR:
-            why = f"its name ({tumour[0]}) is not known" if tumour[0] else "it has no name"
-            return f"tumour: everything, as there is one group only and {why}"
+        if not said and len(self.groups) == 1 and tumour[0].lower() in ("", UNGROUPED):
+            return "tumour: everything, as nothing that is drawn has a group"
         return f"tumour: {_listed(tumour)}" + (f", less {_listed(exclusion)}" if exclusion else "")
 
     def _said_of_marks(self) -> list[str]:

@@ -20,8 +20,8 @@ from napari_asmil.annotations.reading import head, left_out, places, read_json, 
 from napari_asmil.files import json_text, write_text
 from napari_asmil.frame import Frame
 
-NO_AREAS = {"tile": "tile", "tmacore": "TMA core", "root": "whole image"}
-"""Kinds of QuPath's objects that nobody drew as an area."""
+NO_AREAS = {"tile": "tile", "tmacore": "TMA core", "root": "whole image", "detection": "detection", "cell": "cell"}
+"""Kinds of QuPath's objects that nobody drew as an area; a cell that is classed Tumor is no tumour region."""
 
 
 def sniff(path: Path) -> bool:

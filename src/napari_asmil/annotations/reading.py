@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -163,4 +164,4 @@ def ellipse(centre: NDArray[np.float64], radii: NDArray[np.float64], corners: in
 
 def left_out(kinds: Sequence[str]) -> list[str]:
     """Notes on what could not be used, by kind."""
-    return [f"left out: {kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
+    return [f"left out: {number} {kind}" for kind, number in Counter(kinds).items()]

@@ -35,6 +35,9 @@ TUMOUR = frozenset(
 EXCLUSION = frozenset({"exclusion", "exclusions", "hole", "normal", "negative", "benign", "none", "_2"})
 """Group names cut out of the tumour (CAMELYON16 ``_2``, ASAP ``Exclusion`` and ``None``, CAMELYON17 ``normal``)."""
 
+NEITHER = frozenset({"stroma", "necrosis", "immune cells", "other", "tissue"})
+"""Group names that are no tumour and are cut out of none (classes of QuPath, and the tissue that is outlined here)."""
+
 UNGROUPED = "none"
 """ASAP's name for contours of no group; where there are no others, they say nothing of what they are."""
 
@@ -45,8 +48,13 @@ def shown(group: str) -> str:
 
 
 def role_of_name(group: str) -> Role | None:
-    """What a name alone says, None when nothing; a class that QuPath derives ("Tumor: Necrosis") is its base class."""
+    """What a name alone says, None when nothing; a class that QuPath derives ("Tumor: Necrosis") is its base class.
+
+    Classes whose names end with ``*`` ("Ignore*", "Region*") are those that QuPath leaves out of measurements.
+    """
     name = group.split(":")[0].strip().lower()
+    if group.rstrip().endswith("*") or name in NEITHER:
+        return "ignore"
     return "tumour" if name in TUMOUR else "exclude" if name in EXCLUSION else None
 
 
@@ -55,9 +63,8 @@ def derive(
 ) -> dict[str, Role]:
     """The role of every group.
 
-    What was chosen counts most, then what the file says, then the name. Where only one group is drawn and nothing
-    else is known of it, it is tumour. Beside tumour, a group of which nothing is known is ignored; without any
-    tumour it is undecided.
+    What was chosen counts most, then what the file says, then the name. Where nothing that is drawn has a group, all
+    of it is tumour. Beside tumour, a group of which nothing is known is ignored; without any tumour it is undecided.
 
     Parameters
     ----------
@@ -69,7 +76,7 @@ def derive(
     names = list(groups)
     said: dict[str, Role] = {**(known or {}), **(chosen or {})}
     found: dict[str, Role | None] = {name: said.get(name) or role_of_name(name) for name in names}
-    if len(names) == 1 and names[0] not in said and (found[names[0]] is None or names[0].lower() == UNGROUPED):
+    if len(names) == 1 and names[0] not in said and names[0].lower() in ("", UNGROUPED):
         return {names[0]: "tumour"}
     other: Role = "ignore" if "tumour" in found.values() else "undecided"
     return {name: role or other for name, role in found.items()}
