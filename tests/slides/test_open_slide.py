@@ -262,6 +262,35 @@ def test_a_grey_picture_becomes_rgb(tmp_path, pixels):
         np.testing.assert_array_equal(slide.levels[0], np.stack([pixels[..., 0]] * 3, axis=2))
 
 
+@pytest.mark.parametrize("used", [16, 12, 8])
+def test_a_grey_picture_of_16_bits_is_shown_by_the_highest_8_in_use_and_it_is_said(tmp_path, used):
+    values = np.arange(400 * 600).reshape(400, 600) % 2**used
+    values[0, 0] = 2**used - 1
+    Image.fromarray(values.astype(np.uint16)).save(tmp_path / "deep.png")
+    with open_slide(tmp_path / "deep.png") as slide:
+        assert any("16-bit samples without a word" in line for line in slide.describe())
+        np.testing.assert_array_equal(slide.levels[0], np.stack([values >> (used - 8)] * 3, axis=2))
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_what_is_transparent_is_shown_on_white_and_it_is_said(tmp_path, pixels, mode):
+    picture = Image.fromarray(pixels).convert(mode[0] if mode == "LA" else mode)
+    shown = np.asarray(picture.convert("RGB")).astype(int)
+    if mode == "P":
+        clear = np.asarray(picture) == 0
+        picture.save(tmp_path / "clear.png", transparency=0)
+        expected = np.where(clear[..., None], 255, shown)
+    else:
+        alpha = np.tile(np.linspace(0, 255, 600).astype(np.uint8), (400, 1))
+        picture.putalpha(Image.fromarray(alpha))
+        picture.save(tmp_path / "clear.png")
+        share = alpha[..., None] / 255
+        expected = share * shown + (1 - share) * 255
+    with open_slide(tmp_path / "clear.png") as slide:
+        assert any("transparent is shown on white" in line for line in slide.describe())
+        np.testing.assert_allclose(slide.levels[0], expected, atol=1)
+
+
 def test_openslide_and_tifffile_agree_on_every_pixel(aperio, pixels):
     assert openslide.sniff(aperio)
     with Slide(aperio, openslide.open(aperio)) as slide:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import openslide as reference
@@ -16,6 +17,7 @@ from napari_asmil import open_slide
 from napari_asmil.errors import InputError
 from napari_asmil.slides import openslide
 from tests.slides.layouts import STRIPS, TILED, leica, philips, ventana
+from tests.slides.layouts import ome as write_ome
 
 
 @pytest.fixture
@@ -127,18 +129,54 @@ def test_a_size_that_no_pixel_has_is_not_taken_from_anyone(tmp_path, area, mpp):
 # --- what would open as something smaller than it is --------------------------------------------------------
 
 
-def test_a_vsi_is_recognised_with_its_folder_or_by_its_name(tmp_path, area):
+def of_size(path: Path, size: int) -> Path:
+    """A file of so many bytes, which takes none of the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+    return path
+
+
+def test_a_vsi_is_recognised_by_its_name_or_by_the_far_larger_slide_beside_it(tmp_path, area):
     path = tmp_path / "slide.tif"
-    tifffile.imwrite(path, area[:128, :128], **STRIPS)
+    tifffile.imwrite(path, area[:128, :128], **TILED)
     with open_slide(path) as slide:
         assert slide.shape == (128, 128)
-    (tmp_path / "_slide_" / "stack1").mkdir(parents=True)
-    (tmp_path / "_slide_" / "stack1" / "frame_t.ets").write_bytes(b"SIS\0")
+    of_size(tmp_path / "_slide_" / "stack1" / "frame_t.ets", 10**9)
     with pytest.raises(InputError, match=r"slide\.tif.*Olympus VSI.*_slide_.*bfconvert"):
         open_slide(path)
     shutil.copy(path, tmp_path / "alone.vsi")
     with pytest.raises(InputError, match="Olympus VSI"):
         open_slide(tmp_path / "alone.vsi")
+
+
+def test_a_conversion_beside_the_slide_it_was_made_of_is_opened_itself_and_it_is_said(tmp_path, area):
+    write_ome(tmp_path / "slide.tif", area)
+    Image.fromarray(area).save(tmp_path / "slide.png")
+    Image.fromarray(area[:20, :20]).save(tmp_path / "thumb.png")
+    Image.fromarray(area).save(tmp_path / "slide.jpg", quality=95)
+    large = 10 * (tmp_path / "slide.tif").stat().st_size
+    of_size(tmp_path / "_slide_" / "stack1" / "frame_t.ets", large)
+    for folder, size in (("slide", 10**6), ("thumb", 10**9)):
+        of_size(tmp_path / folder / "Data0000.dat", size)
+        (tmp_path / folder / "Slidedat.ini").write_text("[GENERAL]")
+    with open_slide(tmp_path / "slide.tif") as slide:
+        assert slide.describe()[0] == "slide, OME, DEFLATE in 128 x 128 px tiles, read by tifffile"
+        assert (len(slide.levels), slide.mpp) == (3, 0.25)
+        assert any("Olympus VSI slide lies beside it (_slide_)" in line for line in slide.describe())
+    for name, shape in (("slide.png", (400, 600)), ("slide.jpg", (400, 600)), ("thumb.png", (20, 20))):
+        with open_slide(tmp_path / name) as slide:
+            assert slide.shape == shape
+            assert any("MRXS slide lies beside it" in line for line in slide.describe())
+
+
+def test_a_jpeg_that_is_far_smaller_than_the_mrxs_slide_beside_it_is_its_index(tmp_path, area):
+    Image.fromarray(area[:20, :20]).save(tmp_path / "slide.jpg")
+    (tmp_path / "slide").mkdir()
+    (tmp_path / "slide" / "Slidedat.ini").write_text("[GENERAL]")
+    of_size(tmp_path / "slide" / "Data0000.dat", 10**9)
+    with pytest.raises(InputError, match=r"slide\.jpg.*index of an MRXS slide.*end in \.mrxs"):
+        open_slide(tmp_path / "slide.jpg")
 
 
 def test_an_mrxs_is_not_the_jpeg_it_begins_with(tmp_path, area):

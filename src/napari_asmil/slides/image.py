@@ -11,7 +11,8 @@ from PIL import Image, UnidentifiedImageError
 
 from napari_asmil.errors import InputError
 from napari_asmil.slides.backend import Level, Opened, Unreadable
-from napari_asmil.slides.companions import refuse_index
+from napari_asmil.slides.companions import beside_mrxs
+from napari_asmil.slides.pixels import Depth, Meaning, Samples, on_white
 
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP")
 
@@ -45,10 +46,11 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
     InputError
         When it is too large to be decoded whole.
     """
-    refuse_index(path)
+    beside = beside_mrxs(path)
     try:
         with _opened(path) as image:
-            kind, (width, height) = image.format, image.size
+            kind, (width, height), mode = image.format, image.size, image.mode
+            transparent = image.has_transparency_data
             turned = image.getexif().get(ORIENTATION, 1) if kind in ("JPEG", "WEBP") else 1
     except (OSError, ValueError) as error:
         reason = "its header is not whole" if isinstance(error, UnidentifiedImageError) else error
@@ -64,15 +66,31 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
             path=path,
         )
 
+    deep = mode.startswith("I")
+    depth = Depth(None if deep else 8)
+    depth.look_at((height, width), lambda: int(_samples(path).max()))
+
     def region(y0: int, y1: int, x0: int, x1: int) -> NDArray[np.uint8]:
+        if deep:
+            return Meaning(depth).rgb(_samples(path)[y0:y1, x0:x1])
         with _opened(path) as image:
-            return np.array(image.convert("RGB"), dtype=np.uint8)[y0:y1, x0:x1]
+            shown = on_white(image) if transparent else np.array(image.convert("RGB"), dtype=np.uint8)
+        return shown[y0:y1, x0:x1]
 
     level = Level(shape=(height, width), block=(height, width), region=region)
-    facts = [f"picture, {kind}, read by Pillow"]
+    facts = [f"picture, {kind}, read by Pillow", *depth.facts]
+    if transparent and not deep:
+        facts.append("what is transparent is shown on white")
     if turned not in (0, 1):
         facts.append(f"the file asks to be turned (orientation {turned}); shown as stored, not turned")
-    return Opened([level], None, f"unknown: a {kind} does not say", facts, lambda: None)
+    return Opened([level], None, f"unknown: a {kind} does not say", [*facts, *beside], lambda: None)
+
+
+def _samples(path: Path) -> Samples:
+    """The grey values of a PNG of 16 bits, uint16 (y, x, 1)."""
+    with _opened(path) as image:
+        found: Samples = np.clip(np.asarray(image), 0, 65535).astype(np.uint16)
+    return found[..., None]
 
 
 def _opened(path: Path) -> Image.Image:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import threading
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import tifffile
 from napari_asmil.errors import InputError
 from napari_asmil.slides import tiff_scale
 from napari_asmil.slides.backend import Associated, Level, Opened, Unreadable
-from napari_asmil.slides.companions import refuse_index
+from napari_asmil.slides.companions import beside_vsi
 from napari_asmil.slides.tiff_claims import is_bounded
 from napari_asmil.slides.tiff_levels import Picture, ladder, pictures_beside
 from napari_asmil.slides.tiff_tiles import SharedFile
@@ -47,14 +48,16 @@ def open(path: Path) -> Opened:  # noqa: A001 (every backend offers `sniff` and 
     Raises
     ------
     Unreadable
-        When tifffile does not know this kind of slide, or it is the index of a slide that lies elsewhere.
+        When tifffile does not know this kind of slide.
     InputError
-        When the file is cut off, its directory is damaged, or its pixels are neither 8- nor 16-bit colour or grey.
+        When the file is cut off, its directory is damaged, it is the index of a slide that lies elsewhere, or its
+        pixels are neither 8- nor 16-bit colour or grey.
     """
-    refuse_index(path)
+    beside = beside_vsi(path)
     with _Complaints() as said, _read_directory(path, said) as tiff:
         try:
-            return _opened(path, tiff)
+            opened = _opened(path, tiff)
+            return replace(opened, facts=[*opened.facts, *beside])
         except InputError:
             raise
         except Exception as error:
