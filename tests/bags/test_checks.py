@@ -62,26 +62,68 @@ def test_tiles_exactly_on_another_one_are_counted():
     assert "2 tiles lie exactly on another one" in said(TileGrid(np.concatenate([xy, xy[:2]]), 64))
 
 
+def pink(folder, first=0, columns=2048, ground=245):
+    """A slide of 4096 x 2048 px with a band of tissue from top to bottom."""
+    pixels = np.full((2048, 4096, 3), ground, np.uint8)
+    pixels[:, first : first + columns] = (200, 90, 160)
+    tifffile.imwrite(folder / "s.tif", pixels, photometric="rgb", tile=(256, 256))
+    return folder / "s.tif"
+
+
 @pytest.fixture
 def slide(tmp_path):
-    """A white slide of 4096 x 2048 px whose left half is pink."""
-    pixels = np.full((2048, 4096, 3), 245, np.uint8)
-    pixels[:, :2048] = (200, 90, 160)
-    tifffile.imwrite(tmp_path / "s.tif", pixels, photometric="rgb", tile=(256, 256))
-    return tmp_path / "s.tif"
+    return pink(tmp_path)
 
 
-def test_the_share_of_tiles_on_tissue_is_said_and_doubted_when_it_is_small(slide):
-    everywhere = TileGrid(np.stack(np.meshgrid(np.arange(16), np.arange(8)), axis=-1).reshape(-1, 2) * 256, 256)
-    left = TileGrid(everywhere.xy[everywhere.xy[:, 0] < 2048], 256)
-    right = TileGrid(everywhere.xy[everywhere.xy[:, 0] >= 2048], 256)
-    doubt = ": are these features of this slide"
-    for tiles, share, doubted in ((everywhere, "50%", False), (left, "100%", False), (right, "0%", True)):
-        bag = in_memory_bag("s", np.ones((len(tiles), 2)), tiles).on_slide(slide)
-        line = next(line for line in bag.describe() if "centre on tissue" in line)
-        assert line.startswith(f"{share} of the tiles have their centre on tissue")
-        assert (doubt in line) == doubted
-        assert "every tile has its centre on the slide of 4096 x 2048 px" in "\n".join(bag.describe())
+def on_tissue(slide, xy, size=256):
+    bag = in_memory_bag("s", np.ones((len(xy), 2)), TileGrid(xy, size)).on_slide(slide)
+    assert "every tile has its centre on the slide of 4096 x 2048 px" in "\n".join(bag.describe())
+    return next(line for line in bag.describe() if "centre on tissue" in line)
+
+
+EVERYWHERE = np.stack(np.meshgrid(np.arange(16), np.arange(8)), axis=-1).reshape(-1, 2) * 256
+DOUBT = ": are these features of this slide, in level-0 px?"
+
+
+def test_tiles_on_tissue_are_not_doubted(slide):
+    line = on_tissue(slide, EVERYWHERE[EVERYWHERE[:, 0] < 2048])
+    assert line == "100% of the tiles have their centre on tissue, which 50% of the slide is"
+
+
+def test_tiles_beside_the_tissue_are_doubted(slide):
+    line = on_tissue(slide, EVERYWHERE[EVERYWHERE[:, 0] >= 2048])
+    assert line == f"0% of the tiles have their centre on tissue, as 50% of the slide has{DOUBT}"
+
+
+@pytest.mark.parametrize("size", [256, 300, 1024])
+def test_tiles_laid_over_the_whole_slide_are_not_doubted_though_most_lie_on_glass(tmp_path, size):
+    path = pink(tmp_path, columns=1024)
+    xy = [(x, y) for y in range(0, 2048 - size + 1, size) for x in range(0, 4096 - size + 1, size)]
+    line = on_tissue(path, np.array(xy), size)
+    assert "laid over the whole slide, of which 25% is tissue" in line
+    assert "?" not in line
+
+
+def test_a_whole_grid_in_px_of_another_level_is_doubted(tmp_path):
+    line = on_tissue(pink(tmp_path, first=2048, columns=1024), EVERYWHERE // 4, 64)
+    assert line.startswith("0%") and line.endswith(DOUBT)
+
+
+@pytest.mark.parametrize(("share", "doubted"), [(0.1, True), (0.4, False)])
+def test_where_tissue_is_little_tiles_may_miss_it_but_not_as_chance_does(tmp_path, share, doubted):
+    path = pink(tmp_path, columns=256)
+    right, wrong = EVERYWHERE[EVERYWHERE[:, 0] == 0], EVERYWHERE[EVERYWHERE[:, 0] > 2048]
+    xy = np.concatenate([right, wrong[: round(len(right) * (1 - share) / share)]])
+    line = on_tissue(path, xy)
+    assert "6% of the slide" in line
+    assert line.endswith(DOUBT) == doubted
+
+
+def test_on_a_dark_slide_it_is_said_that_tissue_cannot_be_told(tmp_path):
+    path = pink(tmp_path, ground=5)
+    text = "\n".join(in_memory_bag("s", np.ones((24, 2)), grid(256, 256)).on_slide(path).describe())
+    assert "whether tiles lie on tissue is not known: the ground is dark, as of fluorescence" in text
+    assert "centre on tissue" not in text
 
 
 def test_a_slide_that_went_away_is_not_looked_at(slide):

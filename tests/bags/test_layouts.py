@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import zipfile
 
 import h5py
@@ -10,6 +11,7 @@ import pytest
 import shapely
 import tifffile
 import torch
+import zarr
 
 from napari_asmil.bags import read_bag, sniff
 from napari_asmil.errors import InputError
@@ -539,6 +541,26 @@ def test_a_wsidata_folder_without_its_shapes_is_a_bag_without_places(tmp_path):
     bag = read_bag(layouts.wsidata(tmp_path))
     assert (bag.mpp, bag.slide_size, bag.tile_px) == (MPP, SLIDE_SIZE, 256)
     assert "there is no shapes/tiles/shapes.parquet" in said(bag)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_table_of_anndata_is_read_without_what_wsidata_says_of_the_slide(tmp_path, monkeypatch, zarr_format):
+    monkeypatch.setattr(layouts, "WSIDATA_ATTRS", {"spatialdata_attrs": {"version": "0.1"}})
+    path = layouts.wsidata(tmp_path, zarr_format)
+    assert sniff(path)
+    bag = read_bag(path)
+    np.testing.assert_array_equal(bag.features(), FEATURES)
+    assert (bag.mpp, bag.slide_size, bag.encoder) == (None, None, "resnet50")
+    assert "the folder does not hold tile_spec or slide_properties, which lazyslide writes" in said(bag)
+
+
+def test_a_sparse_table_is_refused_for_what_it_is(tmp_path):
+    path = layouts.wsidata(tmp_path)
+    x = path / "tables" / "resnet50_tiles" / "X"
+    shutil.rmtree(x)
+    zarr.open_group(x, mode="w").create_array("data", data=np.ones(3))
+    with pytest.raises(InputError, match=r"Its table resnet50_tiles holds no plain array X .*missing or sparse"):
+        read_bag(path)
 
 
 def test_several_tables_are_listed_and_none_is_taken(tmp_path):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_asmil.errors import InputError
 from napari_asmil.slides import open_slide
-from napari_asmil.slides.tissue import Mask, TissueRule, tissue_mask
+from napari_asmil.slides.tissue import Mask, TissueRule, stain_doubt, tissue_mask
 from napari_asmil.words import counted
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ LATTICES = 100
 OVERVIEW_PIXELS = 2**24
 """A slide whose smallest stored level is larger than this is not looked at for tissue."""
 ENOUGH_TISSUE = 0.5
-"""A bag with a smaller share of its tiles on tissue is doubted."""
+"""A larger share of tiles on tissue is never doubted."""
+LEAST_TISSUE = 0.25
+"""A smaller share is, of tiles that are not everywhere, even where the slide has hardly any."""
+FILLED = 0.9
+"""Share of a rectangle that tiles fill where none was left out for lack of tissue."""
 
 
 def checks(bag: Bag) -> list[str]:
@@ -113,7 +117,11 @@ def suspects(tiles: TileGrid, slide_size: tuple[int, int], mpp: float | None) ->
 
 
 def tissue(tiles: TileGrid, slide_path: Path) -> list[str]:
-    """How many tile centres lie on tissue; nothing where the slide has no small level or cannot be read."""
+    """How many tile centres lie on tissue; nothing where the slide has no small level or cannot be read.
+
+    Tiles that were chosen by tissue lie on it more than chance puts them there; tiles laid over the whole slide, as
+    the slide's own share says. Neither is doubted.
+    """
     try:
         stat = slide_path.stat()
         found = _mask(slide_path, stat.st_mtime_ns, stat.st_size)
@@ -121,23 +129,41 @@ def tissue(tiles: TileGrid, slide_path: Path) -> list[str]:
         return []
     if found is None:
         return []
-    inside, (dy, dx) = found
+    (inside, (dy, dx)), doubt = found
+    if doubt:
+        return [f"whether tiles lie on tissue is not known: {doubt}"]
     y, x = (tiles.centres + 0.5).T
     row = np.clip((y / dy).astype(int), 0, inside.shape[0] - 1)
     column = np.clip((x / dx).astype(int), 0, inside.shape[1] - 1)
-    share = float(inside[row, column].mean())
+    share, by_chance = float(inside[row, column].mean()), float(inside.mean())
     line = f"{share:.0%} of the tiles have their centre on tissue"
-    if share < ENOUGH_TISSUE:
-        line += ": are these features of this slide, and its coordinates level-0 px?"
-    return [line]
+    if _everywhere(tiles, (inside.shape[1] * dx, inside.shape[0] * dy)):
+        return [f"{line}, as they are laid over the whole slide, of which {by_chance:.0%} is tissue"]
+    if share < min(ENOUGH_TISSUE, max(LEAST_TISSUE, 2 * by_chance)):
+        return [f"{line}, as {by_chance:.0%} of the slide has: are these features of this slide, in level-0 px?"]
+    return [f"{line}, which {by_chance:.0%} of the slide is"]
+
+
+def _everywhere(tiles: TileGrid, slide_size: tuple[float, float]) -> bool:
+    """Whether tiles fill a rectangle that leaves no room for another one at the slide's borders."""
+    across, down = steps(tiles.xy)
+    step = np.array((across or tiles.size, down or tiles.size))
+    first, last = tiles.xy.min(axis=0), tiles.xy.max(axis=0)
+    room = np.prod((last - first) / step + 1)
+    reaches = (first < tiles.size).all() and (last + 2 * tiles.size > slide_size).all()
+    return bool(reaches and len(np.unique(tiles.xy, axis=0)) >= FILLED * room)
 
 
 @lru_cache(maxsize=8)
-def _mask(path: Path, changed: int, size: int) -> Mask | None:
-    """The tissue at the scale of the slide's last level, which is quick; a file that changed is another one."""
+def _mask(path: Path, changed: int, size: int) -> tuple[Mask, str] | None:
+    """The tissue at the scale of the slide's last level, which is quick, and why it may be none.
+
+    A file that changed is another one.
+    """
     with open_slide(path) as slide:
         rows, columns, _ = slide.levels[slide.stored - 1].shape
         if rows * columns > OVERVIEW_PIXELS:
             return None
         coarsest = 0.0 if slide.mpp is None else slide.mpp * slide.downsamples[-1][0]
-        return tissue_mask(slide, TissueRule(mpp=max(TissueRule().mpp, coarsest)))
+        mask = tissue_mask(slide, TissueRule(mpp=max(TissueRule().mpp, coarsest)))
+        return mask, stain_doubt(slide, mask).partition(":")[0]

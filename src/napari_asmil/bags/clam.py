@@ -152,8 +152,8 @@ def places_beside(path: Path, n_tiles: int) -> tuple[NDArray[np.int64] | None, E
         if file in own:
             break
     if not corners:
-        missing = f"the file holds no coordinates, nor does {path.stem}.h5 in h5_files or patches beside it: put it there"
-        return None, None, [f"{NOT_PLACED}: {missing}", *notes]
+        there = f"{path.stem}.h5 in h5_files or patches beside it: put it there"
+        return None, None, [f"{NOT_PLACED}: the file holds no coordinates, nor does {there}", *notes]
     file, xy, edge = corners[0]
     if any(not np.array_equal(xy, other) for _, other, _ in corners):
         names = " and ".join(shown(file, path) for file, _, _ in corners)

@@ -29,12 +29,14 @@ EXPORT = "copy the whole folder, or export features and coords to npz"
 
 
 def sniff(path: Path) -> bool:
-    """Whether it is a zarr folder with tables and what wsidata says of slide or tiles."""
+    """Whether it is a zarr folder with a table of AnnData, or with tables and what wsidata says of slide or tiles."""
     if not is_group(path) or not (path / "tables").is_dir():
         return False
     try:
-        return bool({SPEC, PROPERTIES} & set(attributes(path, path)))
-    except InputError:
+        return bool({SPEC, PROPERTIES} & set(attributes(path, path))) or any(
+            (table / "X").is_dir() and (table / "obs").is_dir() for table in _tables(path)
+        )
+    except (InputError, OSError):
         return False
 
 
@@ -50,7 +52,7 @@ def read(path: Path, given: Given) -> Bag:
     table = _table(path, attrs)
     x = open_array(table / "X", path)
     n_tiles, n_features = rows_and_columns(x.shape, x.dtype.kind, slide_id, path)
-    key = _tiles_of(table, attrs)
+    key = _tiles_of(table, path, attrs)
     properties = _dict(attrs.get(PROPERTIES))
     slide_mpp, size = _number(properties.get("mpp")), _size(properties.get("shape"))
     spec = _dict(_dict(attrs.get(SPEC)).get(key))
@@ -61,6 +63,9 @@ def read(path: Path, given: Given) -> Bag:
     else:
         missing = f"neither tile_spec of {key} nor the boxes of its shapes say their edge"
         tiles, notes = placed(xy, _edge(spec, box, key), given, missing=missing, path=path)
+    unsaid = [name for name in (SPEC, PROPERTIES) if not _dict(attrs.get(name))]
+    if unsaid:
+        notes.append(f"the folder does not hold {' or '.join(unsaid)}, which lazyslide writes")
     if given.mpp is None and slide_mpp is not None:
         notes.append("mpp from slide_properties of the folder")
     px = _number(spec.get("width"))
@@ -87,12 +92,16 @@ def load_features(path: Path, slide_id: str, table: str) -> NDArray[np.float32]:
 
 def _table(path: Path, attrs: dict[str, Any]) -> Path:
     """The one table of tiles' features."""
-    keys = _dict(attrs.get(SPEC))
-    tables = sorted(folder for folder in (path / "tables").iterdir() if not folder.is_symlink() and is_group(folder))
+    keys = _keys(path, attrs)
+    tables = _tables(path)
     found = [table for table in tables if any(table.name.endswith(f"_{key}") for key in keys)] or tables
     if len(found) == 1:
         if "shape" not in metadata(found[0] / "X", path):
-            raise InputError(f"Its table {found[0].name} holds no plain array X of features.", path=path)
+            raise InputError(
+                f"Its table {found[0].name} holds no plain array X of features: X is missing or sparse.",
+                remedy="Give a folder of lazyslide with the features of tiles, or export them to npz.",
+                path=path,
+            )
         return found[0]
     if not found:
         raise InputError("It holds no table of features.", remedy="Extract features with lazyslide first.", path=path)
@@ -103,9 +112,20 @@ def _table(path: Path, attrs: dict[str, Any]) -> Path:
     )
 
 
-def _tiles_of(table: Path, attrs: dict[str, Any]) -> str:
+def _tables(path: Path) -> list[Path]:
+    return sorted(folder for folder in (path / "tables").iterdir() if not folder.is_symlink() and is_group(folder))
+
+
+def _keys(path: Path, attrs: dict[str, Any]) -> list[str]:
+    """Names of the sets of tiles: of tile_spec, else of the folder's shapes."""
+    named = [*_dict(attrs.get(SPEC))]
+    shapes = path / "shapes"
+    return named or (sorted(entry.name for entry in shapes.iterdir() if entry.is_dir()) if shapes.is_dir() else [])
+
+
+def _tiles_of(table: Path, path: Path, attrs: dict[str, Any]) -> str:
     """The name of the set of tiles that the table's rows are."""
-    keys = [key for key in _dict(attrs.get(SPEC)) if table.name.endswith(f"_{key}")]
+    keys = [key for key in _keys(path, attrs) if table.name.endswith(f"_{key}")]
     return max(keys, key=len, default="tiles")
 
 
