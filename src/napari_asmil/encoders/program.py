@@ -2,7 +2,8 @@
 
 `torch.export.load` is not used: torch 2.13 unpickles whatever the archive marks as pickled (weights, constants, example
 inputs), evaluates its symbolic shapes as Python, and turns its names into source code. Here only JSON and raw numbers
-are read, and only operators of ATen that compute on tensors are called, so that a stranger's file can run nothing else.
+are read, and only operators of ATen that are named in `operators` are called, so that a stranger's file can run
+nothing else.
 
 Format: a zip archive of stored entries, schema 8 (torch 2.8 to 2.13 at least): ``models/model.json`` is the graph in
 order of execution, ``data/weights`` and ``data/constants`` hold raw little-endian numbers and a JSON that names them.
@@ -20,36 +21,19 @@ import torch
 from torch import Tensor
 
 from napari_asmil.encoders.archive import DTYPES, Archive, refused
+from napari_asmil.encoders.operators import operator as operator_of
 from napari_asmil.errors import InputError
 
 SCHEMA = 8
 ATEN = re.compile(r"torch\.ops\.aten\.(\w+)\.(\w+)")
-REFUSED = frozenset({"from_file", "set_", "resize_", "resize_as_", "_resize_output_", "as_strided_", "print", "_print"})
-"""Operators of ATen that reach beyond their tensors."""
-PRIVATE = frozenset(
-    {
-        "_to_copy",
-        "_unsafe_view",
-        "_softmax",
-        "_log_softmax",
-        "_assert_tensor_metadata",
-        "_assert_scalar",
-        "_native_batch_norm_legit_no_training",
-        "_adaptive_avg_pool2d",
-        "_upsample_bilinear2d_aa",
-        "_upsample_bicubic2d_aa",
-        "_scaled_dot_product_flash_attention_for_cpu",
-        "_scaled_dot_product_efficient_attention",
-        "_reshape_alias",
-    }
-)
-"""Operators with a leading underscore that exports hold; others of that kind are not called."""
 OF_NUMBERS: dict[str, Callable[..., Any]] = {
     **{f"_operator.{name}": getattr(operator, name) for name in ("add", "sub", "mul", "floordiv", "mod", "neg")},
     **{f"_operator.{name}": getattr(operator, name) for name in ("eq", "ne", "lt", "le", "gt", "ge", "and_", "or_")},
     "torch.sym_max": max,
     "torch.sym_min": min,
 }
+LARGEST = 2**62
+"""No size in a program is larger."""
 MEMORY = {1: torch.contiguous_format, 2: torch.channels_last, 4: torch.preserve_format}
 
 
@@ -120,15 +104,21 @@ class Program:
         if called is None:
             if target not in OF_NUMBERS:
                 raise refused(self._path, f"it calls {target[:80]}, and only operators of ATen are called")
-            return OF_NUMBERS[target], [{**given, "name": None} for given in node["inputs"]], node["outputs"]
+            return (
+                _of_numbers(OF_NUMBERS[target]),
+                [{**given, "name": None} for given in node["inputs"]],
+                node["outputs"],
+            )
         if any(given["name"] in ("training", "train") and given["arg"].get("as_bool") for given in node["inputs"]):
             raise refused(self._path, "it was exported while training", "Export the model after model.eval().")
-        name, overload = called.groups()
-        if name in REFUSED or (name.startswith("_") and name not in PRIVATE) or name.startswith("__"):
-            raise refused(self._path, f"it calls {target[:80]}, which is not called")
-        found = getattr(getattr(torch.ops.aten, name, None), overload, None)
-        if not isinstance(found, torch._ops.OpOverload):
-            raise refused(self._path, f"this torch has no operator {target[:80]}", "Export it with this torch.")
+        try:
+            found = operator_of(*called.groups())
+        except AttributeError:
+            raise refused(
+                self._path, f"this torch has no operator {target[:80]}", "Export it with this torch."
+            ) from None
+        if found is None:
+            raise refused(self._path, f"it calls {target[:80]}, which is none of the operators that are called")
         return found, node["inputs"], node["outputs"]
 
     def __call__(self, given: Tensor) -> Tensor:
@@ -170,7 +160,11 @@ class Program:
                 return [self._value(one, values) for one in what]
             case "as_none":
                 return None
-            case "as_int" | "as_float" | "as_bool" | "as_string" | "as_ints" | "as_floats" | "as_bools":
+            case "as_float":
+                return float(what)  # infinity is written as a word
+            case "as_floats":
+                return [float(one) for one in what]
+            case "as_int" | "as_bool" | "as_string" | "as_ints" | "as_bools":
                 return what
             case "as_sym_int" | "as_sym_bool" | "as_sym_float":
                 return _number(what, values)
@@ -185,6 +179,20 @@ class Program:
             case "as_layout":
                 return torch.strided
         raise TypeError(f"an argument of the kind {kind}")
+
+
+def _of_numbers(call: Callable[..., Any]) -> Callable[..., Any]:
+    """An operator on sizes alone: of anything else, or of numbers of any length, it could fill the memory."""
+
+    def bounded(*args: Any) -> Any:
+        if not all(isinstance(one, int | float) for one in args):
+            raise TypeError("a number is asked for, and something else is there")
+        found = call(*args)
+        if abs(found) > LARGEST:
+            raise ValueError("a size is too large")
+        return found
+
+    return bounded
 
 
 def _check_version(content: dict[str, Any]) -> str:
