@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import shapely
 from PIL import Image
 from scipy.special import rel_entr
 from scipy.stats import entropy
@@ -22,7 +23,9 @@ from napari_asmil.demo.world import World, make_world
 from napari_asmil.errors import InputError
 from napari_asmil.events import EpochDone, Event, Finished
 from napari_asmil.render.facts import origin
+from napari_asmil.render.overlay import overlay_image
 from napari_asmil.runs import MapView, Run, open_run
+from napari_asmil.slides import open_slide
 
 SEED = 11
 
@@ -102,6 +105,29 @@ def test_contours_of_every_drawn_slide_give_the_tile_labels_of_its_bag(out: Path
         assert bag.tiles is not None
         truth = read_annotations(bag.contours_path).tile_share(bag.tiles)
         np.testing.assert_array_equal(truth >= 0.5, bag.tile_labels >= 0.5)
+
+
+def test_the_overlay_draws_tiles_and_contours_within_a_pixel_of_where_their_files_say(out: Path, run: Run) -> None:
+    slide_id = summary(out)["slide"]
+    contours = read_annotations(out / "annotations" / f"{slide_id}.geojson")
+    view, tiles = MapView(run, slide_id), run.slide(slide_id).tiles
+    assert tiles is not None
+    with open_slide(out / "slides" / f"{slide_id}.ome.tif") as slide:
+        edge = max(slide.shape)
+        bare = slide.read(0, 0, edge, 0, edge)
+        laid = overlay_image(view, 0, slide=slide, max_px=edge, legend=False)
+        lined = overlay_image(view, 0, slide=slide, contours=contours, max_px=edge, legend=False)
+    rows, columns = np.nonzero((np.asarray(laid)[..., :3] != bare).any(axis=2))
+    x0, y0, x1, y1 = tiles.bounds
+    np.testing.assert_allclose([columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], [x0, y0, x1, y1], atol=1)
+    rows, columns = np.nonzero((np.asarray(laid) != np.asarray(lined)).any(axis=2))
+    drawn = shapely.points(columns + 0.5, rows + 0.5)
+    rings = shapely.union_all([shapely.LinearRing(contour.exterior) for contour in contours.polygons])
+    ends = shapely.get_coordinates(shapely.shortest_line(drawn, rings)).reshape(-1, 2, 2)
+    off = ends[:, 0] - ends[:, 1]
+    assert len(off) > 1000
+    assert np.abs(off.mean(axis=0)).max() < 0.1, "the lines lie to one side of the contours"
+    assert np.hypot(*off.T).max() < 4, "wider than a line"
 
 
 def test_drawn_slides_have_raw_scores(run: Run, world: World) -> None:
