@@ -84,9 +84,34 @@ def test_a_part_of_the_bags_is_taken_only_when_asked_for(folder, table):
     assert [bag.slide_id for bag in read_cohort(folder, path, subset=True).bags] == ["s0", "s2"]
 
 
-def test_a_row_without_a_bag_is_refused_even_of_a_part(folder, table):
-    with pytest.raises(InputError, match="no bag for slide s9"):
-        read_cohort(folder, table("slide_id,label\ns0,a\ns9,b\n"), subset=True)
+def test_a_table_of_more_slides_than_there_are_features_is_refused_or_left_out_when_asked_for(folder, table):
+    path = table("slide_id,label\ns0,a\ns1,b\ns8,?\ns9,b\n")
+    with pytest.raises(InputError, match=r"no bag for slide s8, s9\. Extract .*--subset"):
+        read_cohort(folder, path)
+    cohort = read_cohort(folder, path, subset=True)
+    assert [bag.slide_id for bag in cohort.bags] == ["s0", "s1"] and cohort.class_names == ("a", "b")
+    assert "left out, as they have no features: 2 slides of labels.csv (s8, s9)" in cohort.notes
+    assert "left out, as they have no row in labels.csv: 2 bags (s2, s3)" in cohort.notes
+
+
+def test_splits_of_more_slides_than_there_are_features_are_left_out_when_asked_for(folder, table, tmp_path):
+    labels, splits = table("slide_id,label\ns0,a\ns1,b\ns2,a\ns3,b\n"), tmp_path / "splits_0.csv"
+    splits.write_text(",train,val,test\n0,s0,x1,x3\n1,s1,x2,\n2,x0,,\n")
+    with pytest.raises(InputError, match=r"splits_0\.csv: There is no bag for slide x0, x1, x2, x3\..*--subset"):
+        read_cohort(folder, labels, splits=splits)
+    cohort = read_cohort(folder, labels, splits=splits, subset=True)
+    assert cohort.splits == {"s0": "train", "s1": "train"} and [bag.slide_id for bag in cohort.bags] == ["s0", "s1"]
+    assert "left out, as they have no features: 4 slides of splits_0.csv (x0, x1, x2, x3)" in cohort.notes
+    assert "left out, as they have no split in splits_0.csv: 2 bags (s2, s3)" in cohort.notes
+
+
+def test_a_part_of_nothing_is_refused(folder, table, tmp_path):
+    with pytest.raises(InputError, match=r"labels\.csv: None of its slides \(o1, o2\) is the name of a bag \(s0, s1, "):
+        read_cohort(folder, table("slide_id,label\no1,a\no2,b\n"), subset=True)
+    splits = tmp_path / "splits_0.csv"
+    splits.write_text("slide_id,split\no1,train\n")
+    with pytest.raises(InputError, match=r"splits_0\.csv: None of its slides \(o1\) is the name of a bag"):
+        read_cohort(folder, splits=splits, subset=True)
 
 
 def test_a_bag_shows_itself_as_a_line():
@@ -186,6 +211,12 @@ def test_slides_of_a_patient_without_labels_are_told_and_refused(folder, written
         read_cohort(folder, clini, label="isMSIH", slide_table=slides)
     told = read_cohort(folder, clini, label="isMSIH", slide_table=slides, subset=True).describe()
     assert "2 slides without a row of the patient in clini.csv: s2.h5, s3.h5" in told
+
+
+def test_a_missing_label_column_is_answered_with_the_columns_of_the_file_itself(folder, written):
+    clini, slides = written("clini.csv", CLINI), written("slide.csv", SLIDES)
+    with pytest.raises(InputError, match=r"no column 'label'; its columns are PATIENT, isMSIH, AGE\."):
+        read_cohort(folder, clini, slide_table=slides)
 
 
 @pytest.mark.parametrize(

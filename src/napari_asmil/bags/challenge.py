@@ -39,6 +39,7 @@ def _camelyon17(table: Table, patient: str, stage: str) -> Table:
         return table
     return replace(
         table,
+        named=table.columns,
         columns=tuple(rows[0]),
         rows=tuple(rows),
         kind="stages of CAMELYON17",

@@ -56,6 +56,7 @@ def joined(patients: Table, slides: Table) -> Table:
         rows,
         f"patients, joined with {slides.path.name}",
         (note,) if left else (),
+        patients.named or patients.columns,
     )
 
 

@@ -15,7 +15,7 @@ from napari_asmil.bags.slide_files import SlideFiles, beside, paths_in
 from napari_asmil.bags.splits import has_split_columns, read_splits, split_column, splits_in, splits_of
 from napari_asmil.bags.tables import Table, read_table
 from napari_asmil.errors import InputError
-from napari_asmil.words import listed
+from napari_asmil.words import counted, listed
 
 UNKNOWN = frozenset({"na", "n/a", "nan", "none", "null", "?"})
 """Labels (in lower case) that say that there is none."""
@@ -48,7 +48,7 @@ def read_cohort(
     splits : path-like or mapping, optional
         A table of splits in any layout of `napari_asmil.bags.splits`, or slide id to split; instead of the labels'.
     subset : bool
-        Take the slides of the tables alone and leave the other bags out, instead of refusing them.
+        Take the slides that have features and a row in each table, and leave the others out, instead of refusing them.
     slide_table : path-like, optional
         csv that says which slides are whose, where `labels` has a row a patient.
     slides : path-like, optional
@@ -99,10 +99,9 @@ def _labelled(cohort: Cohort, table: Table, label: str, subset: bool) -> Cohort:
     """The cohort with the classes, splits and patients of a table, in place of its own."""
     bags = {bag.slide_id: bag for bag in cohort.bags}
     slide = slide_column_or_refuse(table, bags) if _label_column(table, label) else ""
-    rows = _by_slide(table, slide, bags, subset)
+    rows, notes = _by_slide(table, slide, bags, subset)
     given, class_names = _classes(rows, _label_column(table, label), table.path)
     splits = splits_in(table, rows)
-    notes = []
     column = split_column(table)
     if splits and column != "split":
         notes.append(f"splits: column {column} of the label table")
@@ -130,39 +129,58 @@ def _split(cohort: Cohort, path: Path, subset: bool) -> Cohort:
     given = read_splits(path)
     bags = {bag.slide_id: bag for bag in cohort.bags}
     named = {name: found(name, bags) for name in given.of}
-    _refuse_without_bag([name for name, slide in named.items() if slide is None], path)
+    unknown = [name for name, slide in named.items() if slide is None]
     splits: dict[str, Split] = {}
     for name, slide in named.items():
         if slide is not None and splits.setdefault(slide, given.of[name]) != given.of[name]:
             raise InputError(f"Slide {slide} is in {splits[slide]} and in {given.of[name]}.", path=path)
-    _refuse_without_row([slide for slide in bags if slide not in splits], path, subset, "split")
+    notes = _left_out(unknown, [slide for slide in bags if slide not in splits], path, subset, "split")
+    _refuse_none(splits, named, bags, path)
     cohort = replace(cohort, bags=tuple(bag for bag in cohort.bags if bag.slide_id in splits))
-    return replace(cohort.with_splits(splits), notes=(*cohort.notes, f"splits: {given.kind}, of {path.name}"))
+    return replace(cohort.with_splits(splits), notes=(*cohort.notes, *notes, f"splits: {given.kind}, of {path.name}"))
 
 
-def _by_slide(table: Table, column: str, bags: Mapping[str, Bag], subset: bool) -> dict[str, Mapping[str, str]]:
-    """Rows by slide id, in the order of the bags; every row has a bag and, unless `subset`, every bag a row."""
+def _by_slide(
+    table: Table, column: str, bags: Mapping[str, Bag], subset: bool
+) -> tuple[dict[str, Mapping[str, str]], list[str]]:
+    """Rows by slide id, in the order of the bags, and what was left out: nothing unless `subset`."""
     rows: dict[str, Mapping[str, str]] = {}
     for row in table.rows:
         slide = found(row[column], bags) or row[column]
         if rows.setdefault(slide, row) != row:
             raise InputError(f"Slide {slide} has two rows that differ.", remedy="Keep one.", path=table.path)
-    _refuse_without_bag([slide for slide in rows if slide not in bags], table.path)
-    _refuse_without_row([slide for slide in bags if slide not in rows], table.path, subset, "row")
-    return {slide: rows[slide] for slide in bags if slide in rows}
+    bagless, rowless = [slide for slide in rows if slide not in bags], [slide for slide in bags if slide not in rows]
+    notes = _left_out(bagless, rowless, table.path, subset, "row")
+    both = {slide: rows[slide] for slide in bags if slide in rows}
+    _refuse_none(both, rows, bags, table.path)
+    return both, notes
 
 
-def _refuse_without_bag(slides: Iterable[str], path: Path) -> None:
-    refuse(slides, "no bag for slide", "Extract its features or remove its row.", path)
-
-
-def _refuse_without_row(slides: Iterable[str], path: Path, subset: bool, what: str) -> None:
+def _left_out(bagless: list[str], rowless: list[str], path: Path, subset: bool, what: str) -> list[str]:
+    """Notes on slides of a table without features, and on bags without a row of it; refused unless `subset`."""
     if not subset:
-        refuse(
-            slides,
-            f"no {what} for slide",
-            "Add it, or train on the slides of the table alone (--subset).",
-            path,
+        both = "train on the slides that have both (--subset)."
+        refuse(bagless, "no bag for slide", f"Extract its features, remove its row, or {both}", path)
+        refuse(rowless, f"no {what} for slide", f"Add it, or {both}", path)
+    notes = []
+    if bagless:
+        notes.append(
+            f"left out, as they have no features: {counted(len(bagless), 'slide')} of {path.name} ({listed(bagless)})"
+        )
+    if rowless:
+        notes.append(
+            f"left out, as they have no {what} in {path.name}: {counted(len(rowless), 'bag')} ({listed(rowless)})"
+        )
+    return notes
+
+
+def _refuse_none(both: Iterable[str], named: Iterable[str], bags: Iterable[str], path: Path) -> None:
+    """Refuse a table none of whose slides has features."""
+    if not list(both):
+        raise InputError(
+            f"None of its slides ({listed(named)}) is the name of a bag ({listed(bags)}).",
+            remedy="Features and rows must be named alike.",
+            path=path,
         )
 
 
@@ -177,7 +195,7 @@ def _label_column(table: Table, label: str) -> str:
             path=table.path,
         )
     raise InputError(
-        f"The table has no column {label!r}; its columns are {', '.join(table.columns)}.",
+        f"The table has no column {label!r}; its columns are {', '.join(table.named or table.columns)}.",
         remedy="Say which one holds the labels (--label).",
         path=table.path,
     )

@@ -34,6 +34,8 @@ class Table:
         What it is, in words; empty for a plain table.
     notes : tuple of str
         What was left out and why.
+    named : tuple of str
+        Names of the columns in the file, where `columns` are others.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class Table:
     rows: tuple[Mapping[str, str], ...]
     kind: str = ""
     notes: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
 
     def column(self, *names: str) -> str | None:
         """The first of these names that is a column, as the file spells it; upper and lower case are alike."""
