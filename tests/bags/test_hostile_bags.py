@@ -127,7 +127,7 @@ def test_features_of_another_kind_or_shape_are_refused_with_it(tmp_path, feature
         (np.where(XY == 128, 2**62, XY), "hold NaN, infinite or absurd numbers"),
         (XY + 0.5, "are not whole level-0 px"),
         (XY - 2000, r"tiles of slide s lie left of or above"),
-        (np.array([[b"a", b"b"]] * 12), "no x and y per tile"),
+        (np.array([[b"a", b"b"]] * 12), r"coords, bytes8 of shape \(12, 2\), are no numbers"),
         (np.hstack([XY, XY]), "no x and y per tile"),
         (XY[:, 0], "no x and y per tile"),
     ],

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from napari_asmil.bags.bag import FEATURE_CACHE, finite
 from napari_asmil.errors import InputError
 
-ALWAYS_ROOM = 2**25
-"""Numbers that any file may hold: 128 MiB as float32."""
-MOST_PACKED = 25
-"""Beyond that, numbers that a byte of a file may hold: features are hardly ever packed to a tenth of their size."""
+ALWAYS_ROOM = 2**27
+"""Bytes that any file may hold, a number taken as 4 at least: it becomes float32."""
+MOST_PACKED = 100
+"""Beyond that, bytes that a byte of a file may hold: features are hardly ever packed to a tenth of their size."""
+NUMBERS = "fiub"
+"""Kinds of numpy's dtypes that are read; of words and records a file of a few kB may hold gigabytes."""
 FAULTS = (
     OSError,
     ValueError,
@@ -42,7 +44,7 @@ PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """How numpy packs the arrays of an npz file."""
 
 
-def check_room(shape: Sequence[int], path: Path, stored: int | None = None) -> None:
+def check_room(shape: Sequence[int], path: Path, stored: int | None = None, dtype: np.dtype[Any] | None = None) -> None:
     """Refuse an array that its file cannot hold, before memory is taken for it.
 
     Parameters
@@ -53,17 +55,37 @@ def check_room(shape: Sequence[int], path: Path, stored: int | None = None) -> N
         The file.
     stored : int, optional
         Bytes that hold the array; the size of the file unless given.
+    dtype : dtype, optional
+        Of its elements; float32 unless given.
 
     Raises
     ------
     InputError
-        When it is larger than `ALWAYS_ROOM` and `MOST_PACKED` numbers a stored byte.
+        When it is larger than `ALWAYS_ROOM` and `MOST_PACKED` bytes a stored byte.
     """
     stored = path.stat().st_size if stored is None else stored
-    if min(shape, default=0) < 0 or math.prod(shape) > max(ALWAYS_ROOM, MOST_PACKED * stored):
+    each = max(4, 4 if dtype is None else dtype.itemsize)
+    if min(shape, default=0) < 0 or math.prod(shape) * each > max(ALWAYS_ROOM, MOST_PACKED * stored):
         raise InputError(
             f"It declares an array of {' x '.join(map(str, shape))} numbers, more than its {stored:,} bytes can hold.",
             remedy="It is damaged or not what it seems; copy it again from where it came from.",
+            path=path,
+        )
+
+
+def check_numbers(what: str, shape: Sequence[int], dtype: Any, path: Path, kinds: str = NUMBERS) -> None:
+    """Refuse an array that is none of numbers, by what its file declares: nothing of it is read.
+
+    Raises
+    ------
+    InputError
+        When its dtype is not of one of the `kinds`.
+    """
+    if not isinstance(dtype, np.dtype) or dtype.kind not in kinds:
+        name = getattr(dtype, "name", str(dtype))
+        raise InputError(
+            f"Its {what}, {name:.40} of shape {tuple(shape)}, are no numbers.",
+            remedy="Write them as numbers, or extract the features again.",
             path=path,
         )
 
@@ -134,8 +156,21 @@ def points(coords: NDArray[Any], path: Path) -> NDArray[Any]:
     return coords
 
 
-def kept(path: Path, slide_id: str, read: Callable[[], NDArray[Any]]) -> NDArray[np.float32]:
-    """Features float32 (M, D) through the bounded cache of all bags.
+def kept(
+    path: Path, slide_id: str, read: Callable[[], NDArray[Any]], *, within: str = "", folder: Path | None = None
+) -> NDArray[np.float32]:
+    """Features float32 (M, D) through the bounded cache of all bags, while nothing of their files changes.
+
+    Parameters
+    ----------
+    path, slide_id : Path, str
+        The feature file, and the slide it is of.
+    read : callable
+        Reads them.
+    within : str
+        Which array or table of the file they are.
+    folder : Path, optional
+        The folder of their array, where `path` is one: writing in it leaves the time of `path` as it is.
 
     Raises
     ------
@@ -150,12 +185,17 @@ def kept(path: Path, slide_id: str, read: Callable[[], NDArray[Any]]) -> NDArray
         return finite(array, slide_id, path)
 
     try:
-        stat = path.stat()
-        return FEATURE_CACHE.get((path, slide_id, stat.st_mtime_ns, stat.st_size), make)
+        written = tuple(_written(file) for file in ([path] if folder is None else sorted(folder.rglob("*"))))
+        return FEATURE_CACHE.get((path, slide_id, within, written), make)
     except InputError:
         raise
     except FAULTS as error:
         raise InputError(f"Its features cannot be read ({error}).", remedy="Was the file moved?", path=path) from error
+
+
+def _written(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_mtime_ns, stat.st_size
 
 
 def npz_headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
@@ -183,15 +223,17 @@ def npz_headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
     return found
 
 
-def npz_array(path: Path, name: str, shape: Sequence[int]) -> NDArray[Any]:
-    """An array of an npz file whose declared shape is known; nothing pickled is read.
+def npz_array(path: Path, name: str, header: tuple[Sequence[int], np.dtype[Any]], kinds: str = NUMBERS) -> NDArray[Any]:
+    """An array of an npz file by its name and header (`npz_headers`); nothing pickled is read.
 
     Raises
     ------
     InputError
-        When it is larger than the file can hold, or damaged.
+        When its dtype is not of one of the `kinds`, it is larger than the file can hold, or damaged.
     """
-    check_room(shape, path)
+    shape, dtype = header
+    check_numbers(f"array {name}", shape, dtype, path, kinds)
+    check_room(shape, path, dtype=dtype)
     try:
         with zipfile.ZipFile(path) as file, file.open(f"{name}.npy") as stream:
             return np.asarray(np.lib.format.read_array(stream, allow_pickle=False))

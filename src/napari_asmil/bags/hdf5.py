@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.bags.arrays import FAULTS, check_room, corners, kept
+from napari_asmil.bags.arrays import FAULTS, check_numbers, check_room, corners, kept
 from napari_asmil.bags.heaps import sound_heaps
 from napari_asmil.errors import InputError
 
@@ -88,10 +88,17 @@ def dataset(file: Any, name: str, path: Path) -> Any:
         raise InputError(f"Its dataset {name} is no array.", remedy="Extract the features again.", path=path)
     if found.external or found.is_virtual:
         raise InputError(_elsewhere(name), remedy="Copy the data into one file.", path=path)
-    check_room(found.shape, path)
+    check_room(found.shape, path, dtype=found.dtype)
     if found.chunks and math.prod(found.chunks) > math.prod(found.shape):
-        check_room(found.chunks, path)
+        check_room(found.chunks, path, dtype=found.dtype)
     return found
+
+
+def numbers(file: Any, name: str, path: Path) -> NDArray[Any]:
+    """All numbers of a dataset; raises as `dataset`, and where they are none."""
+    found = dataset(file, name, path)
+    check_numbers(name, found.shape, found.dtype, path)
+    return np.asarray(found[()])
 
 
 def _elsewhere(name: str) -> str:
@@ -103,9 +110,9 @@ def load_features(path: Path, name: str, slide_id: str) -> NDArray[np.float32]:
 
     def read() -> NDArray[Any]:
         with opened(path) as file:
-            return np.asarray(dataset(file, name, path)[()])
+            return numbers(file, name, path)
 
-    return kept(path, slide_id, read)
+    return kept(path, slide_id, read, within=name)
 
 
 def loader(path: Path, name: str, slide_id: str) -> partial[NDArray[np.float32]]:
@@ -115,8 +122,7 @@ def loader(path: Path, name: str, slide_id: str) -> partial[NDArray[np.float32]]
 
 def whole_coords(file: Any, path: Path) -> NDArray[np.int64]:
     """The dataset ``coords`` as corners, int64 (M, 2), in level-0 px."""
-    found = dataset(file, "coords", path)
-    return corners(found[()] if found.dtype.kind in "fiu" else np.empty(found.shape, found.dtype), path)
+    return corners(numbers(file, "coords", path), path)
 
 
 def plain(attrs: Any, path: Path, names: set[str]) -> dict[str, Any]:

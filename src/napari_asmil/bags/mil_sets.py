@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from napari_asmil.bags.arrays import npz_array, npz_headers
+from napari_asmil.bags.arrays import NUMBERS, npz_array, npz_headers
 from napari_asmil.bags.bag import in_memory_bag
 from napari_asmil.bags.cohort import Cohort
 from napari_asmil.bags.given import Given
@@ -53,18 +54,9 @@ def read_mil_set(path: str | Path) -> Cohort:
             remedy=f"Give an npz file with the arrays {', '.join(ARRAYS)}.",
             path=path,
         )
-    features, bag_id, bag_label = (npz_array(path, name, headers[name][0]) for name in ARRAYS)
-    if features.ndim != 2 or bag_id.shape != features.shape[:1] or bag_label.ndim != 1:
-        shapes = ", ".join(
-            f"{name} {array.shape}" for name, array in zip(ARRAYS, (features, bag_id, bag_label), strict=True)
-        )
-        raise InputError(f"The shapes do not fit each other: {shapes}.", path=path)
-    if features.dtype.kind not in "fiu" or bag_id.dtype.kind not in "iu" or len(bag_label) > MOST_BAGS:
-        raise InputError(
-            f"Its features are {features.dtype.name} and its bag_id {bag_id.dtype.name}, of {len(bag_label)} bags.",
-            remedy=f"Features are numbers, bag_id whole numbers, and bags no more than {MOST_BAGS}.",
-            path=path,
-        )
+    _check(headers, path)
+    features, bag_id = (npz_array(path, name, headers[name]) for name in ARRAYS[:2])
+    bag_label = npz_array(path, "bag_label", headers["bag_label"], NUMBERS + "US")
     wrong = np.setxor1d(np.arange(len(bag_label)), bag_id)
     if len(wrong):
         raise InputError(f"Bag {wrong[0]} has a label but no instance, or instances but no label.", path=path)
@@ -74,3 +66,17 @@ def read_mil_set(path: str | Path) -> Cohort:
     pieces = np.split(features[order], np.flatnonzero(np.diff(bag_id[order])) + 1)
     bags = tuple(in_memory_bag(name, piece, encoder=path.stem) for name, piece in zip(names, pieces, strict=True))
     return Cohort(bags, dict(zip(names, labels.tolist(), strict=True)), tuple(str(name) for name in classes))
+
+
+def _check(headers: dict[str, tuple[tuple[int, ...], np.dtype[Any]]], path: Path) -> None:
+    """Refuse arrays that do not fit each other, or are of another kind, before they are read."""
+    (features, kind), (bag_id, id_kind), (bag_label, _) = (headers[name] for name in ARRAYS)
+    if len(features) != 2 or bag_id != features[:1] or len(bag_label) != 1:
+        shapes = ", ".join(f"{name} {headers[name][0]}" for name in ARRAYS)
+        raise InputError(f"The shapes do not fit each other: {shapes}.", path=path)
+    if kind.kind not in "fiu" or id_kind.kind not in "iu" or bag_label[0] > MOST_BAGS:
+        raise InputError(
+            f"Its features are {kind.name} and its bag_id {id_kind.name}, of {bag_label[0]} bags.",
+            remedy=f"Features are numbers, bag_id whole numbers, and bags no more than {MOST_BAGS}.",
+            path=path,
+        )

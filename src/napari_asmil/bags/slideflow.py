@@ -63,7 +63,7 @@ def read(path: Path, given: Given) -> Bag:
 
 def centres_of(index: Path) -> NDArray[np.float64]:
     """Tile centres in level-0 px, float64 (M, 2), of an index; raises as `arrays.points`."""
-    return points(npz_array(index, "arr_0", npz_headers(index)["arr_0"][0]), index).astype(np.float64)
+    return points(npz_array(index, "arr_0", npz_headers(index)["arr_0"]), index).astype(np.float64)
 
 
 def around(

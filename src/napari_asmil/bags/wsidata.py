@@ -57,12 +57,13 @@ def read(path: Path, given: Given) -> Bag:
     slide_mpp, size = _number(properties.get("mpp")), _size(properties.get("shape"))
     spec = _dict(_dict(attrs.get(SPEC)).get(key))
     tiles, notes = None, []
-    xy, box, why = _corners(path, table, key, n_tiles)
+    xy, box, how = _corners(path, table, key, n_tiles)
     if xy is None:
-        notes.append(f"tiles are not placed: {why}")
+        notes.append(f"tiles are not placed: {how}")
     else:
         missing = f"neither tile_spec of {key} nor the boxes of its shapes say their edge"
         tiles, notes = placed(xy, _edge(spec, box, key), given, missing=missing, path=path)
+        notes += [how] if how else []
     unsaid = [name for name in (SPEC, PROPERTIES) if not _dict(attrs.get(name))]
     if unsaid:
         notes.append(f"the folder does not hold {' or '.join(unsaid)}, which lazyslide writes")
@@ -87,7 +88,8 @@ def read(path: Path, given: Given) -> Bag:
 
 def load_features(path: Path, slide_id: str, table: str) -> NDArray[np.float32]:
     """The features, float32 (M, D); raises as `arrays.kept`."""
-    return kept(path, slide_id, lambda: read_array(path / "tables" / table / "X", path))
+    folder = path / "tables" / table / "X"
+    return kept(path, slide_id, lambda: read_array(folder, path), within=table, folder=folder)
 
 
 def _table(path: Path, attrs: dict[str, Any]) -> Path:
@@ -130,7 +132,7 @@ def _tiles_of(table: Path, path: Path, attrs: dict[str, Any]) -> str:
 
 
 def _corners(path: Path, table: Path, key: str, n_tiles: int) -> tuple[NDArray[np.int64] | None, float | None, str]:
-    """Corners in the order of the table's rows and the edge of the first tile's box, or why there are none."""
+    """Corners in the order of the table's rows, the edge of the first tile's box, and what is to be said of them."""
     file = path / "shapes" / key / "shapes.parquet"
     if "/" in key or "\\" in key or key in ("", ".", "..") or not file.is_file():
         return None, None, f"there is no shapes/{key[:60]}/shapes.parquet, which lazyslide writes: {EXPORT}"
@@ -150,10 +152,10 @@ def _corners(path: Path, table: Path, key: str, n_tiles: int) -> tuple[NDArray[n
         box = _box(columns.column("geometry")[0].as_py()) if "geometry" in columns.column_names and n_tiles else None
     except FAULTS as error:
         return None, None, f"shapes/{key}/shapes.parquet cannot be read ({error})"
-    order = _order(ids, table, path)
+    order, how = _order(ids, table, path)
     if order is None:
-        return None, None, "the ids of tiles in the table are not those of shapes"
-    return corners(np.stack([x, y], axis=1), path)[order], box, ""
+        return None, None, how
+    return corners(np.stack([x, y], axis=1), path)[order], box, how
 
 
 def _box(geometry: Any) -> float | None:
@@ -169,16 +171,23 @@ def _box(geometry: Any) -> float | None:
     return _number(x1 - x0)
 
 
-def _order(ids: NDArray[Any], table: Path, path: Path) -> NDArray[np.intp] | None:
-    """Which tile of `ids` each row of the table is; None where one has none."""
-    if not is_array(table / "obs" / "tile_id"):
-        return np.arange(len(ids))
-    rows = read_array(table / "obs" / "tile_id", path)
+def _order(ids: NDArray[Any], table: Path, path: Path) -> tuple[NDArray[np.intp] | None, str]:
+    """Which tile of `ids` each row of the table is, and what is to be said of it; None where that is not known."""
+    folder = table / "obs" / "tile_id"
+    if not folder.exists() and not folder.is_symlink():
+        return np.arange(len(ids)), f"corners: row by row those of shapes, as {table.name} has no tile_id"
+    if not is_array(folder, path):
+        return None, f"tile_id of {table.name} is no plain array (but categories, or numbers of which some are missing)"
+    try:
+        rows = read_array(folder, path)
+    except InputError as error:
+        return None, f"tile_id of {table.name} is not read: {error.sentence}"
+    other = "the ids of tiles in the table are not those of shapes"
     if rows.shape != ids.shape or rows.dtype.kind not in "iu" or len(np.unique(ids)) != len(ids):
-        return None
+        return None, other
     order = np.argsort(ids, kind="stable")
     at = order[np.clip(np.searchsorted(ids, rows, sorter=order), 0, max(len(ids) - 1, 0))]
-    return at if (ids[at] == rows).all() else None
+    return (at, "") if (ids[at] == rows).all() else (None, other)
 
 
 def _edge(spec: dict[str, Any], box: float | None, key: str) -> Edge | None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.bags.arrays import FAULTS, check_room
+from napari_asmil.bags.arrays import FAULTS, check_numbers, check_room
 from napari_asmil.errors import InputError
 
 CODECS = {"bytes", "blosc", "gzip", "zstd", "zlib", "lz4", "lzma", "bz2", "crc32c", "transpose", "sharding_indexed",
@@ -32,6 +32,8 @@ def metadata(folder: Path, path: Path) -> dict[str, Any]:
         The file that is named where something is wrong.
     """
     told: dict[str, Any] = {}
+    if not folder.resolve().is_relative_to(path.resolve()):
+        raise _linked(folder, path)
     for name in ("zarr.json", ".zarray", ".zgroup", ".zattrs"):
         file = folder / name
         if file.is_symlink() or not file.is_file():
@@ -51,9 +53,9 @@ def is_group(folder: Path) -> bool:
     return folder.is_dir() and ((folder / "zarr.json").is_file() or (folder / ".zgroup").is_file())
 
 
-def is_array(folder: Path) -> bool:
-    """Whether the folder is an array of zarr 2 or 3."""
-    return folder.is_dir() and ((folder / "zarr.json").is_file() or (folder / ".zarray").is_file())
+def is_array(folder: Path, path: Path) -> bool:
+    """Whether the folder is an array of zarr 2 or 3, and no group."""
+    return folder.is_dir() and "shape" in metadata(folder, path)
 
 
 def attributes(folder: Path, path: Path) -> dict[str, Any]:
@@ -68,7 +70,8 @@ def open_array(folder: Path, path: Path) -> Any:
     Raises
     ------
     InputError
-        When it is none, is no array of numbers, holds a link or an unknown codec, or is larger than its files.
+        When it is none, is no array of numbers, lies behind a link or holds one or an unknown codec, or is larger
+        than its files.
     """
     import zarr
 
@@ -82,15 +85,16 @@ def open_array(folder: Path, path: Path) -> Any:
         for entry in (*folders, *files):
             inside = Path(parent, entry)
             if inside.is_symlink():
-                raise InputError(f"Its {name} holds a link, and links are not followed.", remedy=AGAIN, path=path)
+                raise _linked(folder, path)
             stored += inside.stat().st_size
     try:
         array = zarr.open_array(folder, mode="r")
-        chunk = array.chunks
+        chunk, dtype = array.chunks, array.dtype
     except (AttributeError, NotImplementedError, *FAULTS) as error:
         raise InputError(f"Its {name} is no array of zarr ({error}).", remedy=AGAIN, path=path) from error
-    check_room(array.shape, path, stored)
-    check_room(chunk, path, stored)
+    check_numbers(name, array.shape, dtype, path)
+    check_room(array.shape, path, stored, dtype)
+    check_room(chunk, path, stored, dtype)
     return array
 
 
@@ -102,6 +106,11 @@ def read_array(folder: Path, path: Path) -> NDArray[Any]:
     except FAULTS as error:
         name = folder.relative_to(path).as_posix()
         raise InputError(f"Its {name} cannot be read ({error}).", remedy=AGAIN, path=path) from error
+
+
+def _linked(folder: Path, path: Path) -> InputError:
+    name = folder.relative_to(path).as_posix()
+    return InputError(f"Its {name} holds a link, and links are not followed.", remedy=AGAIN, path=path)
 
 
 def _codecs(told: Any, depth: int = 0) -> set[str]:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.bags.arrays import FAULTS, check_room, corners, npz_array, npz_headers
+from napari_asmil.bags.arrays import FAULTS, check_numbers, check_room, corners, npz_array, npz_headers
 from napari_asmil.bags.slideflow import around, centres_of
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
@@ -26,6 +26,7 @@ from napari_asmil.words import listed
 SCORES = ("attention_scores", "attention", "attn", "att", "scores", "score", "logits", "logit")
 PLACES = ("coords", "xy", "coordinates")
 FIRST = "arr_0"
+INDEX = ".index.npz"
 
 
 def sniff(path: Path) -> bool:
@@ -49,19 +50,26 @@ def read(path: Path, known: Known) -> Found:
     InputError
         When the file is damaged or pickled, it is not clear which array is meant, or nothing says where tiles lie.
     """
+    if path.name.endswith(INDEX):
+        slide = path.name.removesuffix(INDEX)
+        raise InputError(
+            "It says where tiles lie (it is slideflow's index), and holds no scores.",
+            remedy=f"Give {slide}_att.npz with the scores, or the features {slide}.pt, and leave this one beside them.",
+            path=path,
+        )
     if _is_npy(path):
         scores, headers = _npy(path), {}
     else:
         headers = npz_headers(path)
         name = _chosen(headers, known.column, path)
-        scores = npz_array(path, name, headers[name][0])
+        scores = npz_array(path, name, headers[name])
     called = known.column
     own = next((name for name in PLACES if name in headers), None)
     if own is not None:
-        xy = corners(npz_array(path, own, headers[own][0]), path)
+        xy = corners(npz_array(path, own, headers[own]), path)
         tiles, facts = place(xy, None, known, missing="the file does not say their edge", path=path)
         return Found(scores, tiles, name=called, facts=facts)
-    index = path.with_name(f"{slide_of(path)}.index.npz")
+    index = path.with_name(f"{slide_of(path)}{INDEX}")
     if known.bag is None and index.is_file():
         tiles, facts = _indexed(index, known)
         return Found(scores, tiles, name=called, facts=facts)
@@ -118,7 +126,8 @@ def _npy(path: Path) -> NDArray[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # of a header that Python 2 wrote, or damage
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        check_room(mapped.shape, path)
+        check_numbers("scores", mapped.shape, mapped.dtype, path)
+        check_room(mapped.shape, path, dtype=mapped.dtype)
         return np.array(mapped)
     except InputError:
         raise
