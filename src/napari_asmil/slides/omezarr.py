@@ -25,6 +25,7 @@ from napari_asmil.slides import resolution
 from napari_asmil.slides.backend import Level, Opened
 from napari_asmil.slides.pixels import Depth, Meaning, Samples
 from napari_asmil.slides.tiff_tiles import block_of
+from napari_asmil.slides.zarr_codecs import bounded
 from napari_asmil.words import counted
 
 LARGEST = 100_000_000
@@ -107,7 +108,7 @@ def _array(store: LocalStore, name: str) -> zarr.Array[Any]:
     inside = (store.root / name).resolve()
     if Path(name).is_absolute() or not inside.is_relative_to(store.root.resolve()) or inside == store.root.resolve():
         raise ValueError(f"the array {name!r} lies outside its folder")
-    return zarr.open_array(store, path=name, mode="r")
+    return bounded(zarr.open_array(store, path=name, mode="r"))
 
 
 def _check(array: zarr.Array[Any], axes: list[str], path: Path) -> None:
