@@ -380,6 +380,54 @@ def test_what_is_no_tensor_of_features_is_refused_with_what_it_is(tmp_path, cont
         read_bag(tmp_path / "s.pt")
 
 
+def test_features_and_coords_in_one_dict_are_read_where_the_edge_is_given(tmp_path):
+    path = tmp_path / "s.pt"
+    torch.save({"features": torch.from_numpy(FEATURES), "coords": torch.from_numpy(XY), "slide": "s"}, path)
+    bag = read_bag(path)
+    assert "give it in level-0 px (--tile-size)" in bag.unplaced
+    np.testing.assert_array_equal(bag.features(), FEATURES)
+    bag = read_bag(path, tile_size=EDGE)
+    np.testing.assert_array_equal(bag.tiles.xy, XY)
+    assert "corners: from coords in the file, taken as level-0 px" in said(bag)
+
+
+@pytest.mark.parametrize(
+    ("coords", "sentence"),
+    [
+        (torch.from_numpy(XY[:-1]), "12 feature rows but 11 coordinates"),
+        (torch.from_numpy(XY[:, 0]), r"Its coords, of shape \(12,\), are no x and y per tile"),
+        (torch.from_numpy(XY + 0.5), "are not whole level-0 px"),
+        ("right there", "3 things by name"),
+        (torch.from_numpy(XY).to_sparse(), "no plain tensor"),
+        (torch.zeros(1, dtype=torch.int8).expand(2**28, 2), "declares an array"),
+    ],
+)
+def test_coords_in_a_dict_that_are_none_are_refused(tmp_path, coords, sentence):
+    torch.save({"features": torch.from_numpy(FEATURES), "coords": coords, "x": 1}, tmp_path / "s.pt")
+    with pytest.raises(InputError, match=sentence):
+        read_bag(tmp_path / "s.pt", tile_size=EDGE)
+
+
+@pytest.mark.parametrize("name", ["s.pt", "s.pth", "s.pkl", "S.PT"])
+def test_a_file_of_torch_that_is_cut_off_or_runs_code_is_told_as_one(tmp_path, name):
+    path = tmp_path / name
+    torch.save(torch.from_numpy(FEATURES), path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert sniff(path)
+    with pytest.raises(InputError, match=r"It cannot be read as a file of torch\.save .*cut off"):
+        read_bag(path)
+    path.write_bytes(pickle.dumps(__import__("os").system))
+    with pytest.raises(InputError, match=r"Python objects besides tensors|cannot be read as a file of torch"):
+        read_bag(path)
+
+
+def test_an_npz_and_hdf5_named_as_a_pickle_are_what_they_are(tmp_path):
+    layouts.npz(tmp_path).rename(tmp_path / "s.pt")
+    assert read_bag(tmp_path / "s.pt").tiles.size == EDGE
+    layouts.trident_old(tmp_path).rename(tmp_path / "t.pt")
+    assert read_bag(tmp_path / "t.pt").encoder == "uni_v1"
+
+
 def test_a_program_of_torchscript_is_told(tmp_path):
     path = layouts.tensor(tmp_path / "s.pt")
     with zipfile.ZipFile(path, "a") as file:
@@ -523,6 +571,19 @@ def test_csv_files_may_use_other_delimiters_quotes_and_columns(tmp_path, delimit
 def test_tables_of_something_else_are_no_features(tmp_path, text):
     (tmp_path / "t.csv").write_text(text)
     assert not sniff(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_decimal_commas_are_told(tmp_path, quote):
+    (tmp_path / "s.csv").write_text(f"f0;f1\n1;2\n{quote}-0,25{quote};1e3\n")
+    with pytest.raises(InputError, match=r"written with decimal commas, as -0,25\. Save the table with decimal points"):
+        read_bag(tmp_path / "s.csv").features()
+
+
+def test_a_row_with_more_values_than_columns_is_refused_and_not_read_askew(tmp_path):
+    (tmp_path / "s.csv").write_text("f0,f1\n1,2\n0,25,1,5\n")
+    with pytest.raises(InputError, match="Row 2 of the table has 4 values for 2 columns"):
+        read_bag(tmp_path / "s.csv")
 
 
 def test_a_row_that_cannot_be_read_is_told(tmp_path):

@@ -156,3 +156,15 @@ def test_a_damaged_file_is_read_or_refused_in_a_sentence_and_soon(
     except InputError as error:
         assert "Traceback" not in str(error)
     assert time.perf_counter() - begun < 5
+
+
+def test_an_index_of_slideflow_alone_is_told_as_what_it_is(tmp_path: Path) -> None:
+    np.savez(tmp_path / "s1.index.npz", XY + EDGE // 2)
+    why = r"says where tiles lie \(it is slideflow's index\), and holds no scores\. Give s1_att\.npz with the scores"
+    refused(tmp_path / "s1.index.npz", why)
+
+
+def test_scores_alone_name_the_slide_whose_features_they_need(tmp_path: Path) -> None:
+    np.savez(tmp_path / "s1_att.npz", LOGITS)
+    why = r"Give the features of s1 that.*\(--features\), or put s1\.index\.npz of slideflow beside it"
+    refused(tmp_path / "s1_att.npz", why)

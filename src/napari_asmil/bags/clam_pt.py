@@ -1,7 +1,8 @@
 """A bare tensor of features in a file of torch.save, as CLAM's ``pt_files/<slide>.pt`` and TRIDENT's are.
 
 (M, D) float32 and nothing else; the tiles' corners are in the file of the same name in ``h5_files`` or ``patches``
-beside it, in the same order (CLAM: extract_features_fp.py).
+beside it, in the same order (CLAM: extract_features_fp.py). A dict of the tensors ``features`` and ``coords`` (M, 2),
+as people save both together, is read too: coordinates are top-left corners in level-0 px.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
+from napari_asmil.bags.arrays import corners
 from napari_asmil.bags.bag import Bag
 from napari_asmil.bags.clam import edge_beside, places_beside
-from napari_asmil.bags.edges import placed
+from napari_asmil.bags.edges import placed, same_rows
 from napari_asmil.bags.given import Given
-from napari_asmil.bags.torch_file import is_torch, loader, tensor_shape
+from napari_asmil.bags.torch_file import coords_in, is_torch, loader, tensor_shape
 
 
 def sniff(path: Path) -> bool:
@@ -32,7 +34,12 @@ def read(path: Path, given: Given) -> Bag:
     slide_id = path.stem
     n_tiles, n_features = tensor_shape(path, slide_id)
     tiles, px = None, None
-    xy, found, notes = places_beside(path, n_tiles)
+    own = coords_in(path)
+    if own is None:
+        xy, found, notes = places_beside(path, n_tiles)
+    else:
+        xy, found, notes = corners(own, path), None, ["corners: from coords in the file, taken as level-0 px"]
+        same_rows(slide_id, n_tiles, len(xy), path)
     if xy is not None:
         if found is None:
             found, more = edge_beside(path, xy, given.tile_size)

@@ -100,8 +100,21 @@ def _columns(path: Path) -> tuple[list[int], list[int], list[str], str]:
 
 
 def _rows(path: Path) -> int:
+    delimiter, rows, named = _columns(path)[3].encode(), -1, 0
     with path.open("rb") as file:
-        return sum(1 for line in file if line.strip()) - 1
+        for line in file:
+            if not line.strip():
+                continue
+            rows += 1
+            values = line.count(delimiter) + 1
+            named = named or values
+            if values != named and b'"' not in line:
+                raise InputError(
+                    f"Row {rows} of the table has {values} values for {named} columns.",
+                    remedy="Save it again with one value a column, and with decimal points, not commas.",
+                    path=path,
+                )
+    return rows
 
 
 def _numbers(path: Path, columns: list[int], dtype: type) -> NDArray[np.generic]:
@@ -111,8 +124,20 @@ def _numbers(path: Path, columns: list[int], dtype: type) -> NDArray[np.generic]
             comments=None, quotechar='"',
         )  # fmt: skip
     except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"A row of the table cannot be read ({error}).",
-            remedy="Every row needs a number in each numbered column, and in x and y.",
+        raise _refusal(error, path) from None
+
+
+def _refusal(error: Exception, path: Path) -> InputError:
+    told = re.search(r"could not convert string '(.{0,40}).*' to \w+ at row (\d+), column (\d+)", str(error))
+    if told and re.fullmatch(r"[+-]?\d+,\d+([eE][+-]?\d+)?", told[1]):
+        return InputError(
+            f"Its numbers are written with decimal commas, as {told[1]}.",
+            remedy="Save the table with decimal points.",
             path=path,
-        ) from None
+        )
+    what = f"row {int(told[2]) + 1}, column {told[3]} holds {told[1]!r}" if told else str(error)
+    return InputError(
+        f"A row of the table cannot be read ({what}).",
+        remedy="Every row needs a number in each numbered column, and in x and y.",
+        path=path,
+    )

@@ -21,20 +21,24 @@ if TYPE_CHECKING:
 
 LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."
 """How files of torch before 1.6 begin."""
+ENDINGS = (".pt", ".pth", ".pkl")
 ALONE = "Save the tensor of features alone, with torch.save(features, path)."
 
 
 def is_torch(path: Path) -> bool:
-    """Whether the file is one of torch.save, or a pickle that is named like one."""
+    """Whether the file is one of torch.save, or is named as a pickle and nothing else that is known."""
     if not path.is_file():
         return False
     with path.open("rb") as file:
         begins = file.read(len(LEGACY))
     if begins == LEGACY:
         return True
+    named = path.suffix.lower() in ENDINGS
     if begins[:2] == b"PK":
-        return any(name.endswith("/data.pkl") and name.count("/") == 1 for name in _members(path))
-    return begins[:1] == b"\x80" and path.suffix in (".pt", ".pth")
+        members = _members(path)
+        cut_off = named and not members
+        return cut_off or any(name.endswith("/data.pkl") and name.count("/") == 1 for name in members)
+    return named and not begins.startswith(b"\x89HDF")
 
 
 def _members(path: Path) -> list[str]:
@@ -57,7 +61,26 @@ def tensor_shape(path: Path, slide_id: str) -> tuple[int, int]:
     InputError
         When the file could run code, holds something else, or a tensor of another shape.
     """
-    return _checked(_loaded(path), slide_id, path)
+    return _checked(_loaded(path)[0], slide_id, path)
+
+
+def coords_in(path: Path) -> NDArray[Any] | None:
+    """What is saved as "coords" beside "features" in a dict of the two; None in any other file.
+
+    Raises
+    ------
+    InputError
+        As `tensor_shape`, and where they are no numbers.
+    """
+    found = _loaded(path)[1]
+    if found is None:
+        return None
+    if found.ndim != 2 or found.shape[1] != 2 or found.dtype.is_complex:
+        raise InputError(
+            f"Its coords, of shape {tuple(found.shape)}, are no x and y per tile.", remedy=ALONE, path=path
+        )
+    check_room(tuple(found.shape), path)
+    return np.array(found.detach().double().numpy(), copy=True)
 
 
 def loader(path: Path, slide_id: str) -> partial[NDArray[np.float32]]:
@@ -69,7 +92,7 @@ def load_features(path: Path, slide_id: str) -> NDArray[np.float32]:
     """The features, float32 (M, D), in memory of their own: of what else the file holds nothing is kept."""
 
     def read() -> NDArray[Any]:
-        tensor = _loaded(path)
+        tensor, _ = _loaded(path)
         _checked(tensor, slide_id, path)
         return np.array(tensor.detach().float().numpy(), copy=True)
 
@@ -83,7 +106,8 @@ def _checked(tensor: torch.Tensor, slide_id: str, path: Path) -> tuple[int, int]
     return shape
 
 
-def _loaded(path: Path) -> torch.Tensor:
+def _loaded(path: Path) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """The features, and the coordinates saved with them in one dict."""
     import torch
 
     mapped = zipfile.is_zipfile(path)
@@ -103,10 +127,15 @@ def _loaded(path: Path) -> torch.Tensor:
             remedy="It is probably cut off; copy it again from where it came from.",
             path=path,
         ) from None
-    if isinstance(found, torch.Tensor):
-        if found.layout != torch.strided or found.device.type != "cpu" or found.is_quantized:
-            raise InputError("It holds no plain tensor of numbers.", remedy=ALONE, path=path)
-        return found
+    features, coords = found, None
+    if isinstance(found, dict) and {"features", "coords"} <= found.keys():
+        features, coords = found["features"], found["coords"]
+    tensors = [tensor for tensor in (features, coords) if isinstance(tensor, torch.Tensor)]
+    if len(tensors) == (1 if coords is None else 2):
+        for tensor in tensors:
+            if tensor.layout != torch.strided or tensor.device.type != "cpu" or tensor.is_quantized:
+                raise InputError("It holds no plain tensor of numbers.", remedy=ALONE, path=path)
+        return features, coords
     raise InputError(f"It holds {_what(found)}, not the features of one slide.", remedy=ALONE, path=path)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_asmil.bags.edges import Edge, placed
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
-from napari_asmil.maps.scoremap import Known
+from napari_asmil.maps.scoremap import Known, slide_of
 
 
 def place(
@@ -70,7 +70,8 @@ def from_bag(known: Known, path: Path) -> tuple[TileGrid, tuple[str, ...]]:
     if known.bag is None:
         raise InputError(
             "It holds scores but not where their tiles lie.",
-            remedy="Give the features that the model looked at, in the same order (--features).",
+            remedy=f"Give the features of {slide_of(path)} that the model looked at, in the same order (--features),"
+            f" or put {slide_of(path)}.index.npz of slideflow beside it.",
             path=path,
         )
     if known.bag.tiles is None:
