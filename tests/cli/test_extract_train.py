@@ -13,6 +13,7 @@ from PIL import Image
 from napari_asmil import read_bag
 from napari_asmil.runs import open_run
 from tests.cli.conftest import Command
+from tests.slides.layouts import ome_zarr
 
 
 @pytest.fixture
@@ -79,6 +80,17 @@ def test_extract_refuses_a_folder_without_slides(tmp_path: Path, command: Comman
     (tmp_path / "empty").mkdir()
     code, _, complaint = command("extract", tmp_path / "empty", "--size", 16, "--out", tmp_path / "bags")
     assert (code, "no slide or image" in complaint) == (2, True)
+
+
+def test_extract_takes_slides_that_are_folders_alone_and_in_a_folder(
+    images: Path, tmp_path: Path, command: Command
+) -> None:
+    pixels = np.full((64, 64, 3), (225, 150, 190), np.uint8)
+    ome_zarr(images / "z.zarr", pixels, "0.5")
+    command("extract", images / "z.zarr", "--size", 16, "--cover", "--out", tmp_path / "one")
+    assert [path.name for path in (tmp_path / "one").iterdir()] == ["z.h5"]
+    command("extract", images, "--size", 16, "--cover", "--out", tmp_path / "all")
+    assert len(list((tmp_path / "all").iterdir())) == 9
 
 
 def train(command: Command, bags: Path, *options: object) -> tuple[int, str, str]:

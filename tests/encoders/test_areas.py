@@ -188,12 +188,23 @@ def test_outlines_can_be_written_and_read_again(slide: Path, tmp_path: Path) -> 
 def test_contours_may_count_from_the_scanned_area(slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scanned_from(monkeypatch, (100, 50))
     areas = drawn(tmp_path / "areas.geojson", Tumor=[(0, 0, 200, 100)])
-    found = tiles_of(slide, tmp_path / "a.h5", size=50, within=areas, contours=areas, cropped=True)
+    found = tiles_of(slide, tmp_path / "a.h5", size=50, within=areas, contours=areas, cropped=True, within_cropped=True)
     assert found == [[x, y] for y in (50, 100) for x in (100, 150, 200, 250)]
     labels = read_bag(tmp_path / "a.h5").tile_labels
     assert labels is not None and labels.tolist() == [1.0] * 8
-    with pytest.raises(InputError, match="contours counted from another corner"):
+    with pytest.raises(InputError, match="contours counted from another corner, contours to lay tiles in counted"):
         list(extract(slide, tmp_path / "a.h5", size=50, within=areas, contours=areas))
+
+
+def test_the_areas_stay_where_they_are_when_the_contours_count_from_the_scanned_area(
+    slide: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scanned_from(monkeypatch, (100, 50))
+    areas = drawn(tmp_path / "areas.geojson", Tumor=[(0, 0, 200, 100)])
+    found = tiles_of(slide, tmp_path / "a.h5", size=50, within=areas, contours=areas, cropped=True)
+    assert found == [[x, y] for y in (0, 50) for x in (0, 50, 100, 150)]
+    labels = read_bag(tmp_path / "a.h5").tile_labels
+    assert labels is not None and labels.tolist() == [0, 0, 0, 0, 0, 0, 1, 1]
 
 
 def test_outlines_written_for_qupath_count_as_it_does(

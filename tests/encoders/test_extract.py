@@ -9,12 +9,15 @@ import h5py
 import numpy as np
 import pytest
 import tifffile
+import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
 from napari_asmil.bags import in_memory_bag, read_bag, write_bag
-from napari_asmil.encoders import extract, get_encoder, reading
-from napari_asmil.encoders.kept import SETTINGS
+from napari_asmil.encoders import extract, extract_all, get_encoder, reading, torch_encoder
+from napari_asmil.encoders.kept import SETTINGS, fingerprint
+from napari_asmil.encoders.torch_encoder import TorchEncoder
 from napari_asmil.errors import InputError
 from napari_asmil.events import BatchDone, Event, Finished, Started
 from napari_asmil.geometry import TileGrid
@@ -354,8 +357,94 @@ def test_a_group_counts_as_what_it_is_said_to_be(image: tuple[Path, NDArray[np.u
         assert found is not None
         labels.append(found[:3].tolist())
     assert labels == [[1, 0.5, 0], [1, 0.5, 1], [0, 0, 1]]
-    with pytest.raises(InputError, match="no group of contours called Nest"):
-        list(extract(image[0], tmp_path / "x.h5", size=32, cover=True, contours=path, roles={"Nest": "tumour"}))
+    said = outcome(list(extract(image[0], out.with_name("x.h5"), size=32, contours=path, roles={"Nest": "tumour"})))
+    assert "Note: no group of contours is called Nest." in said.message
+
+
+def test_it_is_said_how_many_tiles_are_tumour(image: tuple[Path, NDArray[np.uint8]], tmp_path: Path) -> None:
+    contours = _square(tmp_path / "image.geojson")
+    said = outcome(list(extract(image[0], tmp_path / "a.h5", size=32, cover=True, contours=contours))).message
+    assert said.endswith("; 2 of 15 tiles tumour by image.geojson.")
+
+
+@pytest.mark.parametrize(
+    ("times", "says"),
+    [
+        (0.25, "there are tumour contours, and none of the tiles is tumour"),
+        (4.0, "reach beyond the slide of 164 x 100"),
+    ],
+)
+def test_contours_of_another_scale_are_doubted(
+    image: tuple[Path, NDArray[np.uint8]], tmp_path: Path, times: float, says: str
+) -> None:
+    path = _square(tmp_path / "image.geojson")
+    told = json.loads(path.read_text())
+    ring = told["features"][0]["geometry"]["coordinates"][0]
+    told["features"][0]["geometry"]["coordinates"][0] = [[x * times, y * times] for x, y in ring]
+    path.write_text(json.dumps(told))
+    said = outcome(list(extract(image[0], tmp_path / "a.h5", size=32, cover=True, contours=path))).message
+    assert f"Note: {'' if times < 1 else 'some contours '}{says}" in said
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"contours": "contours"}, "made with other contours;"),
+        ({"points": "points"}, "made with other points;"),
+        ({"roles": {"Gland": "tumour"}}, "made with other roles of contours;"),
+        ({"slide_mpp": 0.5}, "made with another pixel size of the slide;"),
+    ],
+)
+def test_every_choice_is_of_the_settings(
+    image: tuple[Path, NDArray[np.uint8]], tmp_path: Path, options: dict[str, object], says: str
+) -> None:
+    (tmp_path / "points.csv").write_text("image,x,y,cls\nimage,33.0,1.0,epithelial\n")
+    files = {"contours": _square(tmp_path / "image.geojson"), "points": tmp_path / "points.csv"}
+    given = {name: files.get(name, value) for name, value in options.items()}
+    list(extract(image[0], tmp_path / "a.h5", size=32, cover=True))
+    with pytest.raises(InputError, match=says):
+        list(extract(image[0], tmp_path / "a.h5", size=32, cover=True, **given))  # type: ignore[arg-type]
+
+
+def test_the_folder_of_an_mrxs_is_part_of_what_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.mrxs").write_bytes(b"an index")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "Data0000.dat").write_bytes(bytes(1000))
+    before = fingerprint(tmp_path / "a.mrxs")
+    (tmp_path / "a" / "Data0000.dat").write_bytes(bytes(1001))
+    assert fingerprint(tmp_path / "a.mrxs") != before
+
+
+def test_bags_of_one_folder_are_computed_in_one_precision(
+    image: tuple[Path, NDArray[np.uint8]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def started(gain: float) -> TorchEncoder:
+        monkeypatch.setattr(torch_encoder, "GAIN", gain)
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.Flatten(2), nn.AdaptiveAvgPool1d(1), nn.Flatten()).eval()
+        cpu = torch.device("cpu")
+        return TorchEncoder(net, name="net", size=32, mean=(0, 0, 0), std=(1, 1, 1), device=cpu)
+
+    other = image[0].with_name("other.png")
+    other.write_bytes(image[0].read_bytes())
+    out, options = tmp_path / "bags", {"size": 32, "cover": True}
+    list(extract_all([image[0]], out, encoder=started(0.0), **options))
+    encoder = started(float("inf"))
+    assert encoder.precision == "float32"
+    *_, last = extract_all([image[0], other], out, encoder=encoder, **options)
+    assert (last.why, encoder.precision) == ("done", "bfloat16")
+    assert "bfloat16" in " ".join(read_bag(out / "other.h5").derivation)
+
+
+def test_tissue_is_looked_for_after_a_word_and_a_stop_is_heard_then(
+    image: tuple[Path, NDArray[np.uint8]], tmp_path: Path
+) -> None:
+    stop = Flag()
+    events = extract(image[0], tmp_path / "a.h5", size=32, stop=stop)
+    assert next(events) == BatchDone(0, 0, 1, phase="tissue")
+    stop.set()
+    (last,) = events
+    assert outcome([last]).why == "stopped" and not (tmp_path / "a.h5").exists()
 
 
 def test_a_stranger_encoder_that_breaks_leaves_no_file(image: tuple[Path, NDArray[np.uint8]], tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -140,7 +141,34 @@ def test_it_is_said_how_many_slides_had_contours(tmp_path: Path) -> None:
     (tmp_path / "contours").mkdir()
     _square(tmp_path / "contours" / "b.geojson")
     slides, options = sorted(tmp_path.glob("*.png")), {"size": 32, "cover": True, "contours": tmp_path / "contours"}
-    assert outcome(list(extract_all(slides, tmp_path / "bags", **options))).message == "2 bags, 1 of them with contours"
+    assert outcome(list(extract_all(slides, tmp_path / "bags", **options))).message == (
+        "2 bags, 1 of them with contours: 2 of 4 tiles tumour by contours"
+    )
+
+
+def test_a_group_that_one_slide_lacks_is_noted_and_one_that_all_lack_refused(tmp_path: Path) -> None:
+    (tmp_path / "contours").mkdir()
+    for name in "ab":
+        Image.fromarray(tissue(64, 64)).save(tmp_path / f"{name}.png")
+        _square(tmp_path / "contours" / f"{name}.geojson")
+    only = tmp_path / "contours" / "b.geojson"
+    only.write_text(only.read_text().replace("Tumor", "artefact"))
+    slides, options = sorted(tmp_path.glob("*.png")), {"size": 32, "cover": True, "contours": tmp_path / "contours"}
+    last = outcome(list(extract_all(slides, tmp_path / "bags", roles={"artefact": "exclude"}, **options)))
+    assert last.why == "done"
+    assert "Note: a.png: no group of contours is called artefact." in last.message
+    with pytest.raises(InputError, match="No slide has a group of contours called nest"):
+        next(extract_all(slides, tmp_path / "bags", roles={"nest": "tumour"}, **options))
+
+
+def test_a_slide_and_what_belongs_to_it_are_called_without_the_ome_of_an_ome_tiff(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "t.ome.tif", tissue(64, 64), photometric="rgb", metadata={"axes": "YXS"})
+    (tmp_path / "contours").mkdir()
+    _square(tmp_path / "contours" / "t.geojson")
+    options = {"size": 32, "cover": True, "contours": tmp_path / "contours"}
+    list(extract_all([tmp_path / "t.ome.tif"], tmp_path / "bags", **options))
+    assert read_bag(tmp_path / "bags" / "t.h5").slide_id == "t"
+    assert read_bag(tmp_path / "bags" / "t.h5").tile_labels is not None
 
 
 def test_a_folder_of_contours_of_other_slides_is_refused(tmp_path: Path) -> None:

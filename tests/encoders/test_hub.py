@@ -117,9 +117,19 @@ def test_register_tokens_are_no_patches(transformers: ModuleType) -> None:
 
 
 @pytest.mark.parametrize("family", ["timm", "transformers"])
-@pytest.mark.parametrize("error", [ImportError("no such"), RuntimeError("operator torchvision::nms does not exist")])
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (ModuleNotFoundError("no such"), r"pip install 'napari-asmil\[{family}\]'"),
+        (ModuleNotFoundError("No module named 'torchvision'"), r"pip install 'napari-asmil\[{family}\]'"),
+        (
+            RuntimeError("operator torchvision::nms does not exist"),
+            r"need torchvision, and the one here does not fit torch \d.*--force-reinstall torchvision",
+        ),
+    ],
+)
 def test_a_package_that_is_missing_or_broken_is_told_with_how_to_install_it(
-    monkeypatch: pytest.MonkeyPatch, family: str, error: Exception
+    monkeypatch: pytest.MonkeyPatch, family: str, error: Exception, remedy: str
 ) -> None:
     class Finder:
         def find_spec(self, name: str, path: object = None, target: object = None) -> None:
@@ -128,8 +138,16 @@ def test_a_package_that_is_missing_or_broken_is_told_with_how_to_install_it(
 
     monkeypatch.delitem(sys.modules, family, raising=False)
     monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
-    with pytest.raises(InputError, match=rf"{error}.*pip install 'napari-asmil\[{family}\]'"):
+    with pytest.raises(InputError, match=remedy.format(family=family)) as told:
         get_encoder(f"{family}:some/model", "cpu")
+    assert str(error) in str(told.value)
+
+
+def test_the_edge_that_a_picture_is_cropped_to_counts_more_than_that_it_is_resized_to(transformers: ModuleType) -> None:
+    looks = SimpleNamespace(image_mean=[0.5] * 3, image_std=[1.0] * 3)
+    looks.size, looks.crop_size = {"shortest_edge": 64}, {"height": 32, "width": 32}
+    transformers.AutoImageProcessor = SimpleNamespace(from_pretrained=lambda *_, **__: looks)  # type: ignore[attr-defined]
+    assert get_encoder("transformers:owkin/phikon", "cpu").tile_px == 32
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def _table(path: Path, _: tuple[int, int]) -> tuple[dict[str, list[dict[str, str
                     path=path,
                 )
             for row in table:
-                by_image.setdefault(Path(row["image"]).stem, []).append(row)
+                by_image.setdefault(Path(row["image"]).stem.removesuffix(".ome"), []).append(row)
                 known.add(row["cls"])
     except (OSError, UnicodeDecodeError, csv.Error) as reason:
         raise _unreadable(path, reason) from reason

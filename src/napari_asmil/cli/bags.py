@@ -40,7 +40,11 @@ def extract(
         list[str] | None, typer.Option(help="What a group of contours counts as: GROUP=tumour, exclude or ignore.")
     ] = None,
     cropped: Annotated[
-        bool, typer.Option("--cropped", help="Contours count from the scanned area, as QuPath does without --no-crop.")
+        bool,
+        typer.Option("--cropped", help="--contours count from the scanned area, as QuPath does without --no-crop."),
+    ] = False,
+    within_cropped: Annotated[
+        bool, typer.Option("--within-cropped", help="--within counts from the scanned area, as --cropped says.")
     ] = False,
     points: Annotated[Path | None, typer.Option(help="Table of nuclei for tile truth (image, x, y, cls).")] = None,
 ) -> None:
@@ -49,7 +53,7 @@ def extract(
     from napari_asmil.encoders import extract_all, licence_notice
     from napari_asmil.encoders.registry import downloads
 
-    files = [file for given in slides for file in (_slides_in(given) if given.is_dir() else [given])]
+    files = [file for given in slides for file in _slides_of(given)]
     roles = parse_roles(role or [])
     if downloads(encoder):
         say([f"{encoder}: {licence_notice(encoder)}"])
@@ -70,6 +74,7 @@ def extract(
             contours=contours,
             roles=roles,
             cropped=cropped,
+            within_cropped=within_cropped,
             points=points,
             stop=stop,
         ),
@@ -131,12 +136,17 @@ def encoders() -> None:
         typer.echo(f"{page}\n    {notice(page)}")
 
 
-def _slides_in(folder: Path) -> list[Path]:
-    """Files that end as the readable slides in the folder do: a damaged one among them is not passed over."""
+def _slides_of(given: Path) -> list[Path]:
+    """A slide, which may be a folder (OME-Zarr), or those of a folder.
+
+    Of a folder these are all that end as the readable ones do: a damaged one among them is not passed over.
+    """
     from napari_asmil.slides import sniff
 
-    files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
-    endings = {path.suffix.lower() for path in files if sniff(path)}
+    if not given.is_dir() or sniff(given):
+        return [given]
+    found = [path for path in sorted(given.iterdir()) if not path.name.startswith(".")]
+    endings = {(path.suffix.lower(), path.is_dir()) for path in found if sniff(path)}
     if not endings:
-        raise InputError("There is no slide or image in this folder.", path=folder)
-    return [path for path in files if path.suffix.lower() in endings]
+        raise InputError("There is no slide or image in this folder.", path=given)
+    return [path for path in found if (path.suffix.lower(), path.is_dir()) in endings]

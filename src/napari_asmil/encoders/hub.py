@@ -6,6 +6,7 @@ Nothing that came with a model is run: code on its page is never trusted.
 from __future__ import annotations
 
 from importlib import import_module
+from traceback import walk_tb
 from types import ModuleType
 from typing import Any
 
@@ -109,15 +110,28 @@ def _encoder(
 
 
 def _package(name: str) -> ModuleType:
-    """A package that is not required; a torchvision that does not fit torch breaks either with a RuntimeError."""
+    """A package that is not required; a torchvision that does not fit torch breaks either with an error of its own."""
     try:
         return import_module(name)
     except (ImportError, RuntimeError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if _of_torchvision(error):
+            raise InputError(
+                f"Encoders of {name} need torchvision, and the one here does not fit torch {torch.__version__}"
+                f" ({reason}).",
+                remedy="Install one that does: pip install --upgrade --force-reinstall torchvision.",
+            ) from error
         raise InputError(
             f"Encoders of {name} need a package that does not work here ({reason}).",
             remedy=f"Install it: pip install 'napari-asmil[{name}]'.",
         ) from error
+
+
+def _of_torchvision(error: BaseException) -> bool:
+    """Whether an import failed within torchvision, which then is here."""
+    frames = (frame.f_globals.get("__name__", "") for frame, _ in walk_tb(error.__traceback__))
+    broken = "torchvision" in str(error) or any(str(name).partition(".")[0] == "torchvision" for name in frames)
+    return broken and not isinstance(error, ModuleNotFoundError)
 
 
 def _options(options: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import h5py
 
+from napari_asmil.encoders.base import Encoder
+from napari_asmil.encoders.torch_encoder import TorchEncoder
 from napari_asmil.errors import InputError
 
 SAMPLE_BYTES = 2**20
@@ -16,7 +18,9 @@ SETTINGS = "extraction_settings"
 
 WORDS = {
     "slide": "another slide file",
+    "slide_mpp": "another pixel size of the slide",
     "encoder": "another encoder",
+    "precision": "another precision of the encoder",
     "tiles": "another tile size",
     "stride": "another stride",
     "cover": "another choice of covering the whole slide",
@@ -26,9 +30,17 @@ WORDS = {
     "within": "other contours to lay tiles in",
     "roles": "other roles of contours",
     "cropped": "contours counted from another corner",
+    "within_cropped": "contours to lay tiles in counted from another corner",
     "route": "another way of reading pixels",
 }
-BEFORE = {"min_tissue": 0.5, "roles": {}, "cropped": False, "route": 1}
+BEFORE = {
+    "min_tissue": 0.5,
+    "roles": {},
+    "cropped": False,
+    "within_cropped": False,
+    "slide_mpp": None,
+    "route": 1,
+}
 """What bags were made with that do not say."""
 
 
@@ -43,7 +55,8 @@ def made_before(bag: Path, settings: str) -> bool:
     there = _settings_of(bag)
     if there is None:
         return False
-    wanted, found = json.loads(settings), {**BEFORE, **json.loads(there or "{}")}
+    wanted = json.loads(settings)
+    found = {**BEFORE, "precision": wanted.get("precision"), **json.loads(there or "{}")}
     differing = [WORDS.get(name, name) for name in wanted if found.get(name) != wanted[name]]
     if there and not differing:
         return True
@@ -66,11 +79,25 @@ def _settings_of(bag: Path) -> str | None:
         return None
 
 
+def keep_precision(encoder: Encoder, folder: Path) -> None:
+    """Let an encoder that knows several precisions compute in that of the bags it made in the folder before.
+
+    Which is fastest is timed anew at every start, and the bags of one folder are to be comparable.
+    """
+    if not isinstance(encoder, TorchEncoder) or not folder.is_dir():
+        return
+    for bag in sorted(folder.glob("*.h5")):
+        made = json.loads(_settings_of(bag) or "{}")
+        if made.get("encoder") == encoder.name and made.get("precision"):
+            encoder.compute_in(str(made["precision"]))
+            return
+
+
 def fingerprint(path: Path) -> str:
     """Size and a digest that tell files apart without reading gigabytes.
 
     Of a file it is that of the first and last MiB; of a folder (OME-Zarr) that of the names and sizes of all its files,
-    and of what the small ones at its top say.
+    and of what the small ones at its top say. With an MRXS, which is only an index, goes the folder of its name.
 
     Raises
     ------
@@ -85,9 +112,11 @@ def fingerprint(path: Path) -> str:
             head = file.read(SAMPLE_BYTES)
             file.seek(max(0, size - SAMPLE_BYTES))
             digest = hashlib.sha256(head + file.read()).hexdigest()
+        beside = path.with_suffix("")
+        more = f"; {_of_folder(beside)}" if path.suffix.lower() == ".mrxs" and beside.is_dir() else ""
     except OSError as reason:
         raise InputError(f"It cannot be read: {reason}.", path=path) from reason
-    return f"{size} bytes, sha256 of both ends {digest[:16]}"
+    return f"{size} bytes, sha256 of both ends {digest[:16]}{more}"
 
 
 def _of_folder(path: Path) -> str:

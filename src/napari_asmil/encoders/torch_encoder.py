@@ -49,6 +49,11 @@ class TorchEncoder:
     batch : int, optional
         The only number of pictures the network takes.
 
+    Attributes
+    ----------
+    precision : str
+        float32 or bfloat16, as it computes.
+
     Raises
     ------
     InputError
@@ -73,8 +78,18 @@ class TorchEncoder:
         self._mean, self._std = (torch.tensor(v, device=device).view(1, 3, 1, 1) for v in (mean, std))
         self.batch = batch or max(1, (CPU_PIXELS if device.type == "cpu" else GPU_PIXELS) // size**2)
         self._half, self._format = False, torch.contiguous_format
-        self.dim = self._try().shape[1]
-        self.how = f"{device}, {self._fastest(network) if isinstance(network, nn.Module) else 'float32'}"
+        try:
+            self.dim = int(self._try().shape[1])
+        except torch.cuda.OutOfMemoryError as error:
+            raise self._no_room() from error
+        except InputError:
+            raise
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise self._failing(error) from error
+        self._seconds_of = self._timed(network) if isinstance(network, nn.Module) else []
+        self.how, self.precision = f"{device}, float32", "float32"
+        if self._seconds_of:
+            self._take_up(min(range(len(WAYS)), key=self._seconds_of.__getitem__))
 
     def __call__(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Features float32 (N, D) of RGB tiles uint8 (N, s, s, 3) of any edge.
@@ -92,14 +107,34 @@ class TorchEncoder:
                 found[part] = self._encode(tiles[part])
             except torch.cuda.OutOfMemoryError as error:
                 if self._fixed or self.batch == 1:
-                    raise InputError(
-                        f"The device {self._device} has no room for the encoder {self.name}.",
-                        remedy="Choose another (--device cpu).",
-                    ) from error
+                    raise self._no_room() from error
                 self.batch //= 2
+            except InputError:
+                raise
+            except (RuntimeError, ValueError, TypeError) as error:
+                raise self._failing(error) from error
             else:
                 start = part.stop
         return found
+
+    def _no_room(self) -> InputError:
+        return InputError(
+            f"The device {self._device} has no room for the encoder {self.name}.",
+            remedy="Choose another (--device cpu).",
+        )
+
+    def _failing(self, error: Exception) -> InputError:
+        reason = " ".join(str(error).split())[:160] or type(error).__name__
+        return InputError(
+            f"The encoder {self.name} fails on pictures of {self.tile_px} px ({reason}).",
+            remedy="Use a network that makes as many features of any number of pictures.",
+        )
+
+    def compute_in(self, precision: str) -> None:
+        """Compute in float32 or bfloat16, whichever is faster here, in the fastest way to do that."""
+        ways = [number for number, (words, _, _) in enumerate(WAYS) if words.startswith(precision)]
+        if self._seconds_of and ways:
+            self._take_up(min(ways, key=self._seconds_of.__getitem__))
 
     def _encode(self, tiles: NDArray[np.uint8]) -> NDArray[np.float32]:
         given = torch.from_numpy(np.ascontiguousarray(tiles)).to(self._device).permute(0, 3, 1, 2).float() / 255
@@ -112,6 +147,8 @@ class TorchEncoder:
         pictures = ((given - self._mean) / self._std).contiguous(memory_format=self._format)
         with torch.inference_mode(), self._precision():
             made = self._network(pictures)
+        if made.shape != (len(pictures), self.dim):
+            raise ValueError(f"it makes {tuple(made.shape)} of {len(pictures)} pictures, not {self.dim} features each")
         return made[: len(tiles)].float().cpu().numpy().astype(np.float32, copy=False)
 
     def _precision(self) -> AbstractContextManager[object]:
@@ -130,24 +167,24 @@ class TorchEncoder:
             )
         return made
 
-    def _fastest(self, network: nn.Module) -> str:
-        """Take up the fastest way to compute, and say which: each is timed on two pictures, by turns."""
+    def _timed(self, network: nn.Module) -> list[float]:
+        """Seconds that each way takes for two pictures, by turns; those of bfloat16 count more."""
+        self._module = network
         seconds = [float("inf")] * len(WAYS)
         began = time.monotonic()
         for turn in range(TURNS):
-            for number, (_, half, order) in enumerate(WAYS):
-                self._take_up(network, half, order)
+            for number, (_, half, _) in enumerate(WAYS):
+                self._take_up(number)
                 taken = self._seconds() * (GAIN if half else 1)
                 seconds[number] = min(seconds[number], taken) if turn else float("inf")  # the first turn warms up
             if turn and time.monotonic() - began > LONG:
                 break
-        words, half, order = WAYS[min(range(len(WAYS)), key=seconds.__getitem__)]
-        self._take_up(network, half, order)
-        return words
+        return seconds
 
-    def _take_up(self, network: nn.Module, half: bool, order: torch.memory_format) -> None:
-        self._half, self._format = half, order
-        network.to(memory_format=order)  # type: ignore[call-overload]
+    def _take_up(self, way: int) -> None:
+        words, self._half, self._format = WAYS[way]
+        self._module.to(memory_format=self._format)  # type: ignore[call-overload]
+        self.how, self.precision = f"{self._device}, {words}", words.partition(",")[0]
 
     def _seconds(self) -> float:
         """Of one batch of two, on one thread of a CPU, so that whatever else is at work there does not count."""
