@@ -309,16 +309,58 @@ def test_grey_and_palette_tiles_that_were_not_stored_are_called_what_they_are(ma
             np.testing.assert_array_equal(slide.read(0, 0, 64, 0, 64), np.broadcast_to(colour, (64, 64, 3)))
 
 
-def test_a_tile_that_holds_a_picture_far_larger_than_itself_is_refused_before_it_is_decoded(make_tiff):
-    path = make_tiff(np.full((64, 64, 3), 9, np.uint8), photometric="rgb", compression="jpeg", tile=(64, 64))
-    bomb = imagecodecs.jpeg_encode(np.zeros((4096, 4096, 3), np.uint8))
+ZEROS = np.zeros((4096, 4096, 3), np.uint8)
+BOMBS = {
+    "jpeg": lambda: imagecodecs.jpeg_encode(ZEROS),
+    "jpeg with what comes before its frame": lambda: b"\xff\xd8" + 9 * b"\xff" + imagecodecs.jpeg_encode(ZEROS)[3:],
+    "jpeg2000": lambda: imagecodecs.jpeg2k_encode(ZEROS),
+    "jpeg2000 after a box": lambda: _after_a_box(imagecodecs.jpeg2k_encode(ZEROS)),
+    "jpegxr": lambda: imagecodecs.jpegxr_encode(ZEROS),
+    "png": lambda: imagecodecs.png_encode(ZEROS),
+    "webp": lambda: imagecodecs.webp_encode(ZEROS, lossless=True),
+    "webp with losses": lambda: imagecodecs.webp_encode(ZEROS, lossless=False, level=1),
+}
+
+
+def _after_a_box(jp2: bytes) -> bytes:
+    """A box of 8 KB that says nothing before that of the picture."""
+    at = jp2.index(b"jp2c") - 4
+    return jp2[:at] + (8192).to_bytes(4, "big") + b"free" + bytes(8184) + jp2[at:]
+
+
+def with_tile(path: Path, content: bytes) -> Path:
+    """The file of one tile with another content in it."""
     with tifffile.TiffFile(path, mode="r+") as file:
-        at = path.stat().st_size
-        file.pages[0].tags["TileOffsets"].overwrite([at])
-        file.pages[0].tags["TileByteCounts"].overwrite([len(bomb)])
-    path.write_bytes(path.read_bytes() + bomb)
+        file.pages[0].tags["TileOffsets"].overwrite([path.stat().st_size])
+        file.pages[0].tags["TileByteCounts"].overwrite([len(content)])
+    path.write_bytes(path.read_bytes() + content)
+    return path
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_a_tile_that_holds_a_picture_far_larger_than_itself_is_refused_before_it_is_decoded(make_tiff, bomb):
+    kind = bomb.partition(" ")[0]
+    path = make_tiff(picture(shape=(64, 64)), photometric="rgb", compression=kind, tile=(64, 64))
+    with open_slide(path) as slide:
+        np.testing.assert_array_equal(slide.levels[0], tifffile.imread(path))
+    with_tile(path, BOMBS[bomb]())
     with open_slide(path) as slide, pytest.raises(InputError, match="64 x 64 px holds a picture of 4096 x 4096"):
         slide.read(0, 0, 8, 0, 8)
+
+
+@pytest.mark.parametrize("kind", ["jpeg", "jpeg2000", "jpegxr", "png", "webp"])
+def test_a_tile_whose_picture_does_not_say_its_size_is_a_sentence(make_tiff, kind):
+    path = make_tiff(picture(shape=(64, 64)), photometric="rgb", compression=kind, tile=(64, 64))
+    with_tile(path, b"\xff" * 100)
+    with open_slide(path) as slide, pytest.raises(InputError, match="does not say how large the picture in it is"):
+        slide.read(0, 0, 8, 0, 8)
+
+
+@pytest.mark.parametrize("kind", ["jpegxl", "lerc"])
+def test_tiles_packed_so_that_nobody_can_tell_their_size_are_refused_by_name(make_tiff, kind):
+    path = make_tiff(picture(shape=(64, 64)), photometric="rgb", compression=kind, tile=(64, 64))
+    with pytest.raises(InputError, match=f"(?i)packed as {kind}"):
+        open_slide(path)
 
 
 # --- threads ------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.errors import InputError
+from napari_asmil.slides.codec_sizes import BOUNDED, SIZES
 from napari_asmil.slides.pixels import Depth, Meaning, Samples, colour_table
 from napari_asmil.slides.tiff_tiles import Plane, SharedFile, block_of
 
@@ -148,6 +149,8 @@ class Picture:
         told = f"{self._series.dtype} {self._photometric}, {axes}"
         page = _sizes(self._key.axes, self._key.shape)
         outer = len(self._sizes) - len(page)
+        if self._key.compression not in (*BOUNDED, *SIZES):
+            return f"{told}, packed as {getattr(self._key.compression, 'name', self._key.compression)}"
         if self._series.dtype not in (np.uint8, np.uint16) or not isinstance(self._key.bitspersample, int):
             return told
         if self._photometric not in _PHOTOMETRIC or not {"Y", "X"} <= self._sizes.keys() or 0 in self._sizes.values():

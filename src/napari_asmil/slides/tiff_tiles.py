@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_asmil.slides.codec_sizes import SIZES
 from napari_asmil.slides.pixels import Samples
 from napari_asmil.slides.readers import Readers
 
@@ -23,9 +24,6 @@ BLOCK_PIXELS = 4 * BLOCK**2
 """Strips are grouped up to about this many px."""
 
 _JPEG = (6, 7, 34892, 33007)
-_JPEG2000 = (33003, 33004, 33005, 34712)
-_FRAMES = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF})
-"""JPEG markers that a picture's size follows."""
 
 
 class SharedFile:
@@ -194,12 +192,12 @@ class Plane:
 
     def _check_size(self, data: bytes) -> None:
         """Refuse a picture inside that is far larger than its tile, before memory is taken for it."""
-        size = None
-        if self._compression in _JPEG and not self._header:
-            size = _jpeg_size(data)
-        elif self._compression in _JPEG2000:
-            size = _jpeg2000_size(data)
-        if size is not None and size[0] * size[1] > 4 * max(self.edge[0] * self.edge[1], 256):
+        if self._compression not in SIZES or (self._compression in _JPEG and self._header):
+            return
+        size = SIZES[self._compression](data)
+        if size is None:
+            raise ValueError("a tile does not say how large the picture in it is")
+        if prod(size) > 4 * max(self.edge[0] * self.edge[1], 256) * max(self.samples, 4):
             raise ValueError(f"a tile of {self.edge[1]} x {self.edge[0]} px holds a picture of {size[1]} x {size[0]}")
 
 
@@ -219,20 +217,3 @@ def block_of(edge: tuple[int, int]) -> tuple[int, int]:
     high, wide = edge
     across = max(1, BLOCK // wide) * wide
     return max(1, min(BLOCK // high, BLOCK_PIXELS // (high * across))) * high, across
-
-
-def _jpeg_size(data: bytes) -> tuple[int, int] | None:
-    at = 2
-    while at + 9 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker in _FRAMES:
-            return int.from_bytes(data[at + 5 : at + 7]), int.from_bytes(data[at + 7 : at + 9])
-        at += 2 + int.from_bytes(data[at + 2 : at + 4])
-    return None
-
-
-def _jpeg2000_size(data: bytes) -> tuple[int, int] | None:
-    at = data.find(b"\xff\x4f\xff\x51", 0, 4096)
-    if at < 0:
-        return None
-    return int.from_bytes(data[at + 12 : at + 16]), int.from_bytes(data[at + 8 : at + 12])
