@@ -82,17 +82,17 @@ def on_tissue(slide, xy, size=256):
 
 
 EVERYWHERE = np.stack(np.meshgrid(np.arange(16), np.arange(8)), axis=-1).reshape(-1, 2) * 256
-DOUBT = ": are these features of this slide, in level-0 px?"
+DOUBT = ": are these features of this slide, and its coordinates level-0 px?"
 
 
 def test_tiles_on_tissue_are_not_doubted(slide):
     line = on_tissue(slide, EVERYWHERE[EVERYWHERE[:, 0] < 2048])
-    assert line == "100% of the tiles have their centre on tissue, which 50% of the slide is"
+    assert line == "100% of the tiles have their centre on tissue, where 50% of the slide is tissue"
 
 
 def test_tiles_beside_the_tissue_are_doubted(slide):
     line = on_tissue(slide, EVERYWHERE[EVERYWHERE[:, 0] >= 2048])
-    assert line == f"0% of the tiles have their centre on tissue, as 50% of the slide has{DOUBT}"
+    assert line == f"0% of the tiles have their centre on tissue, where 50% of the slide is tissue{DOUBT}"
 
 
 @pytest.mark.parametrize("size", [256, 300, 1024])

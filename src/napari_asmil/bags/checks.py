@@ -140,8 +140,9 @@ def tissue(tiles: TileGrid, slide_path: Path) -> list[str]:
     if _everywhere(tiles, (inside.shape[1] * dx, inside.shape[0] * dy)):
         return [f"{line}, as they are laid over the whole slide, of which {by_chance:.0%} is tissue"]
     if share < min(ENOUGH_TISSUE, max(LEAST_TISSUE, 2 * by_chance)):
-        return [f"{line}, as {by_chance:.0%} of the slide has: are these features of this slide, in level-0 px?"]
-    return [f"{line}, which {by_chance:.0%} of the slide is"]
+        line += f", where {by_chance:.0%} of the slide is tissue"
+        return [f"{line}: are these features of this slide, and its coordinates level-0 px?"]
+    return [f"{line}, where {by_chance:.0%} of the slide is tissue"]
 
 
 def _everywhere(tiles: TileGrid, slide_size: tuple[float, float]) -> bool:
