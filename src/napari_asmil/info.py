@@ -9,12 +9,18 @@ from napari_asmil import bags, maps, slides
 from napari_asmil.annotations import read_annotations
 from napari_asmil.annotations import sniff as is_annotation
 from napari_asmil.bags import Given
+from napari_asmil.bags.bag import NOT_PLACED
+from napari_asmil.bags.slide_files import asked_of_names
 from napari_asmil.bags.splits import is_json as is_splits
 from napari_asmil.bags.table_facts import describe_table
 from napari_asmil.errors import InputError
 from napari_asmil.runs import open_run
 from napari_asmil.runs.schema import KEY as SCHEMA_KEY
 from napari_asmil.words import counted, listed
+
+KINDS = {"map": "attention", "annotation": "contours", "table": "table (csv)"} | {n: n for n in ("features", "slide")}
+"""What files are called in a list of them."""
+MOST_FILES = 40
 
 
 def kind_of(path: str | Path) -> str:
@@ -76,15 +82,24 @@ def describe(
         raise InputError("There is no such file or folder.", remedy="Check the path.", path=path)
     kind = kind_of(path)
     if bags.holds_many(path) and not _runs_in(path):
-        return _describe_cohort(path, slide, mpp, tile_size)
+        try:
+            return _describe_cohort(path, slide, mpp, tile_size)
+        except InputError:
+            if maps.in_any(path):
+                return _describe_files(path)
+            raise
     if kind == "map":
-        return maps.read_map(path, given=Given.of(slide, mpp=mpp, tile_size=tile_size)).describe()
+        return _describe_map(path, Given.of(slide, mpp=mpp, tile_size=tile_size))
     if kind == "features" or (path.is_file() and path.suffix in (".h5", ".hdf5")):
         return _describe_bag(path, slide, mpp, tile_size)
     if kind == "table":
         return describe_table(path)
     if kind == "annotation" or path.suffix in (".xml", ".json", ".geojson", ".ndpa"):
-        return ["annotation file", *read_annotations(path, Given.of(slide, mpp=mpp).frame).describe()]
+        frame = Given.of(slide, mpp=mpp).frame
+        drawn = read_annotations(path, frame)
+        if frame is not None:
+            drawn.check_on(frame.size)
+        return ["annotation file", *drawn.describe()]
     if kind == "slide":
         with slides.open_slide(path, mpp=mpp) as opened:
             return opened.describe()
@@ -99,22 +114,32 @@ def describe(
 
 def _describe_bag(path: Path, slide: str | Path | None, mpp: float | None, tile_size: float | None) -> list[str]:
     bag = bags.read_bag(path, slide=slide, mpp=mpp, tile_size=tile_size)
+    asked = asked_of_names(None if slide is None else Path(slide), bag.slide_id, f"the features {path.name}")
     try:
         bag.features()
     except InputError as error:
-        return [*bag.describe(), f"cannot be trained on: {error.sentence}"]
-    return bag.describe()
+        return [*bag.describe(), *asked, f"cannot be trained on: {error.sentence}"]
+    return [*bag.describe(), *asked]
+
+
+def _describe_map(path: Path, given: Given) -> list[str]:
+    try:
+        return maps.read_map(path, given=given).describe()
+    except InputError as error:
+        if not any(option in error.sentence for option in ("--values", "--column", "--features")):
+            raise
+        remedy = "Say it to `napari-asmil map`; `info` takes no such option."
+        raise InputError(error.sentence, remedy=remedy, path=error.path) from error
 
 
 def _describe_cohort(path: Path, slides_at: str | Path | None, mpp: float | None, tile_size: float | None) -> list[str]:
     cohort = bags.read_cohort(path, slides=slides_at, mpp=mpp, tile_size=tile_size)
     first, *others = cohort.describe()
     encoders = sorted({bag.encoder or "unknown" for bag in cohort.bags})
-    unplaced = [bag for bag in cohort.bags if bag.tiles is None]
+    unplaced = next((bag for bag in cohort.bags if bag.tiles is None), None)
     lines = [f"{'folder' if path.is_dir() else 'file'} of {first}", f"encoder: {listed(encoders)}", *others]
-    if unplaced and unplaced[0].derivation:
-        told = f"{len(unplaced)} of {counted(len(cohort.bags), 'bag')}"
-        lines += [f"it is not known where the tiles of {told} lie; of {unplaced[0].slide_id}:", *unplaced[0].derivation]
+    if unplaced is not None:
+        lines += [f"{unplaced.slide_id}: {line}" for line in unplaced.derivation if not line.startswith(NOT_PLACED)]
     return lines
 
 
@@ -132,15 +157,32 @@ def _describe_folder(path: Path) -> list[str]:
     if runs:
         told = [f"{run.relative_to(path).as_posix()}: {_run_line(run)}" for run in runs]
         return [f"folder of {counted(len(runs), 'run')}", *told]
+    if maps.in_any(path):
+        return _describe_files(path)
     files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
     pictures = [file.name for file in files if slides.sniff(file)]
     if pictures:
         return [f"folder of {counted(len(pictures), 'slide')}: {listed(pictures)}"]
+    deeper = maps.folders_with_any(path)
     raise InputError(
         "This folder is no run and holds no runs, feature files or slides.",
-        remedy="Name the run or the file itself.",
+        remedy=f"Folders in it hold attention: {listed(deeper, 3)}." if deeper else "Name the run or the file itself.",
         path=path,
     )
+
+
+def _describe_files(path: Path) -> list[str]:
+    files = [file for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
+    told = [f"{file.name}: {_kind_in_words(file)}" for file in files[:MOST_FILES]]
+    more = [f"and {len(files) - MOST_FILES} more"] if len(files) > MOST_FILES else []
+    return [f"folder of {counted(len(files), 'file')}, some of attention: `napari-asmil map` takes one", *told, *more]
+
+
+def _kind_in_words(path: Path) -> str:
+    try:
+        return KINDS.get(kind_of(path), "not known")
+    except InputError as error:
+        return error.sentence
 
 
 def _run_line(path: Path) -> str:

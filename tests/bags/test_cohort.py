@@ -1,5 +1,7 @@
 """A cohort: the label table, splits, and what is refused before anything is trained."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -193,3 +195,24 @@ def test_half_written_files_of_a_running_extraction_are_no_bags(folder, table, m
     write_bag(folder / ".s9.h5", make_bag("s9"))
     (folder / ".s8.h5.partial-123").write_bytes(b"half")
     assert len(read_cohort(folder, table(ROWS)).bags) == 4
+
+
+# --- where tiles are from -----------------------------------------------------------------------------------
+
+
+def test_edges_of_all_bags_are_told_in_one_line_with_how_they_were_found(make_bag):
+    derived = [replace(make_bag(f"s{i}"), derivation=[f"tile edge: 64 level-0 px, from patches/s{i}.h5"]) for i in "12"]
+    assert Cohort(tuple(derived)).geometry() == ["tile edge: 64 level-0 px, from patches/SLIDE.h5 (in all 2)"]
+    others = [*derived, make_bag("a"), make_bag("b", tiles=2)]
+    assert Cohort(tuple(others)).geometry() == [
+        "tile edge: 64 level-0 px, from patches/SLIDE.h5 (in 2 bags: s1, s2); 64 level-0 px (in 2 bags: a, b)"
+    ]
+
+
+def test_bags_without_places_are_named_with_the_reason_of_the_first(make_bag):
+    why = "tiles are not placed: nobody says their edge"
+    bags = [make_bag("a"), *(replace(make_bag(f"s{i}"), tiles=None, derivation=[why]) for i in range(3))]
+    assert Cohort(tuple(bags)).geometry() == [
+        "tile edge: 64 level-0 px (in 1 bag: a)",
+        "3 bags have no places (s0, s1, s2): nobody says their edge.",
+    ]

@@ -104,7 +104,8 @@ def test_a_trained_model_attends_to_bags_on_slides_found_by_name(
 def test_info_of_a_collection_says_what_is_missing(command: Callable, clam_folder: Path) -> None:
     code, said, _ = command("info", clam_folder)
     assert code == 0 and said.startswith("folder of 8 bags of 3 tiles x 5 features")
-    assert "it is not known where the tiles of 8 of 8 bags lie; of s0:" in said
+    assert "8 bags have no places (s0, s1, s2, s3, s4 and 3 more): the file does not say their edge" in said
+    assert "s0: " in said and "(--tile-size)" in said
 
 
 def test_a_benchmark_takes_any_collection_that_brings_labels(command: Callable, mil_set: Path, tmp_path: Path) -> None:

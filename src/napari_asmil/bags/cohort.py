@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,10 @@ from napari_asmil.errors import InputError
 from napari_asmil.words import counted, listed
 
 Split = Literal["train", "val", "test"]
+EDGE = "tile edge: "
+"""So begins the line of a bag's derivation that says the edge of its tiles."""
+MOST_WAYS = 3
+"""So many ways in which edges were found are told of a cohort."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +129,29 @@ class Cohort:
         tiles = sorted(bag.n_tiles for bag in self.bags)
         each = f"{tiles[0]} to {counted(tiles[-1], 'tile')}" if tiles[0] != tiles[-1] else counted(tiles[0], "tile")
         lines = [f"{counted(len(tiles), 'bag')} of {each} x {self.bags[0].n_features} features"]
-        return [*lines, *([self.classes()] if self.labels else []), *self.notes, *self.warnings()]
+        classes = [self.classes()] if self.labels else []
+        return [*lines, *classes, *self.notes, *self.geometry(), *self.warnings()]
+
+    def geometry(self) -> list[str]:
+        """Where tile edges are from, of all bags in one line, and which bags have no places and why, in another."""
+        placed: dict[str, list[str]] = {}
+        for bag in self.bags:
+            if bag.tiles is not None:
+                placed.setdefault(_edge_of(bag, bag.tiles.size), []).append(bag.slide_id)
+        ways = sorted(placed.items(), key=lambda way: -len(way[1]))
+        told = [f"{how} (in {counted(len(of), 'bag')}: {listed(of, 3)})" for how, of in ways[:MOST_WAYS]]
+        if len(ways) == 1:
+            told = [f"{ways[0][0]} (in all {len(self.bags)})" if len(ways[0][1]) == len(self.bags) else told[0]]
+        more = f"; and {counted(len(ways) - MOST_WAYS, 'other way', 'other ways')}" if len(ways) > MOST_WAYS else ""
+        lines = [f"tile edge: {'; '.join(told)}{more}"] if told else []
+        without = [bag for bag in self.bags if bag.tiles is None]
+        if without:
+            why = without[0].unplaced.partition(": ")[2]
+            lines.append(
+                f"{counted(len(without), 'bag has', 'bags have')} no places"
+                f" ({listed(bag.slide_id for bag in without)}): {why}"
+            )
+        return lines
 
     def classes(self) -> str:
         """How many slides of which class there are, in training and held out, as one line."""
@@ -159,6 +186,12 @@ class Cohort:
         if alone:
             found.append(f"one slide only is of class {listed(alone)}: nothing can be learned of it and tested")
         return found
+
+
+def _edge_of(bag: Bag, size: float) -> str:
+    """Edge of a bag's tiles and where it is from, in words that are the same for bags that were made alike."""
+    line = next((line for line in bag.derivation if line.startswith(EDGE)), f"{EDGE}{size:g} level-0 px")
+    return re.sub(rf"/{re.escape(bag.slide_id)}(?=[._])", "/SLIDE", line.removeprefix(EDGE))
 
 
 def refuse(names: Iterable[str], what: str, remedy: str, path: str | Path | None = None) -> None:

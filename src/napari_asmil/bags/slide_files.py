@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,7 +20,7 @@ class SlideFiles:
     Parameters
     ----------
     folder : path-like, optional
-        Slide files, in it or in its folders, named after the slides.
+        Slide files, in it or in its folders, named after the slides; or one such file.
     paths : mapping of str to Path
         Slide files by slide id; they come before those of the folder.
     mpp, tile_size : float, optional
@@ -76,6 +77,16 @@ class SlideFiles:
         missing = [slide for slide, path in self._asked.items() if path is None]
         if self._folder is None or not missing:
             return []
+        one = not _is_folder(self._folder)
+        if one and len(missing) == len(self._asked):
+            raise InputError(
+                f"No bag is named after this slide; there is {listed(missing)}.",
+                remedy="Give the slide of one of them, or the folder that holds them.",
+                path=self._folder,
+            )
+        if one:
+            told = f"{counted(len(missing), 'bag is', 'bags are')} without a slide"
+            return [f"{self._folder.name} is the slide of {listed(set(self._asked) - set(missing))}; {told}"]
         if len(missing) == len(self._asked):
             raise InputError(
                 f"It holds no slide file named after a bag ({listed(missing)}).",
@@ -103,24 +114,41 @@ def paths_in(table: Table, slide: str | None) -> tuple[dict[str, Path], list[str
 
 
 def beside(table: Path, name: str) -> Path | None:
-    """The existing file that a table names, relative to it; never a network location."""
+    """The existing file that a table or feature file names, relative to it; never a network location."""
     if not name or "\0" in name or name.startswith(("//", "\\\\")):
         return None
-    path = table.parent / name
+    path = Path(os.path.normpath(table.parent / name))
     try:
         return path if path.is_file() else None
-    except OSError:  # a name that is too long
+    except (OSError, ValueError):  # a name that is too long
         return None
+
+
+def asked_of_names(slide: Path | None, name: str, what: str) -> list[str]:
+    """A line that asks whether what is named after one slide is of a slide that is called otherwise; or none."""
+    if slide is None or name in _names(slide):
+        return []
+    return [f"the slide is called {slide.name}, {what}: are they of it?"]
 
 
 def _by_name(folder: Path) -> dict[str, list[Path]]:
-    """Files in a folder and its folders, by their name without ending."""
-    if not folder.is_dir():
+    """Files in a folder and its folders, or one file, by their name without ending."""
+    if not folder.exists():
         raise InputError("There is no such folder of slides.", remedy="Check the path.", path=folder)
     found: dict[str, list[Path]] = {}
-    for path in sorted({*folder.glob("*"), *folder.glob("*/*")}):
+    files = sorted({*folder.glob("*"), *folder.glob("*/*")}) if _is_folder(folder) else [folder]
+    for path in files:
         if path.name.startswith(".") or (path.is_dir() and path.suffix != ".zarr"):
             continue
-        for name in {path.stem, path.name.removesuffix(".ome.tif").removesuffix(".ome.tiff"), Path(path.stem).stem}:
+        for name in _names(path):
             found.setdefault(name, []).append(path)
     return found
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and path.suffix != ".zarr"
+
+
+def _names(path: Path) -> set[str]:
+    """What the bag of a slide file may be called."""
+    return {path.stem, path.name.removesuffix(".ome.tif").removesuffix(".ome.tiff"), Path(path.stem).stem}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from napari_asmil.bags.splits import has_split_columns, is_json, read_splits, sp
 from napari_asmil.bags.tables import Table, read_table
 from napari_asmil.words import counted, listed
 
+_WORDS = re.compile(r"[\W_]+")
 MOST_CLASSES = 12
 """A column with more distinct values than this is not listed by value."""
 
@@ -40,7 +42,7 @@ def describe_table(path: str | Path) -> list[str]:
 def _uses(table: Table) -> list[str]:
     slide = slide_column(table)
     if slide is None:
-        return ["slides: no column of slide ids, so no label table"]
+        return ["slides: no column of slide ids, so no label table", *_attention(table)]
     lines = [f"slides: {slide or 'the first column'}"]
     if slide == table.column(*PATIENT_COLUMNS):
         lines[0] += ", where bags are named so; otherwise its rows are of patients (--slide-table)"
@@ -51,7 +53,22 @@ def _uses(table: Table) -> list[str]:
         lines.append(f"splits: {split_column(table)}")
     if paths is not None:
         lines.append(f"slide files: {paths}, used where they are there")
-    return lines
+    return [*lines, *_attention(table)]
+
+
+def _attention(table: Table) -> list[str]:
+    """A hint where two columns look like the place of a tile."""
+    for column in table.columns:
+        parts = _WORDS.split(column.casefold())
+        if parts.count("x") == 1 and len(table.columns) > 2:
+            beside = ["y" if part == "x" else part for part in parts]
+            other = next((name for name in table.columns if _WORDS.split(name.casefold()) == beside), None)
+            if other is not None:
+                return [
+                    f"places: {column} and {other} look like some; a table of attention must call them x and y, and"
+                    " its scores attention"
+                ]
+    return []
 
 
 def _values(table: Table) -> list[str]:

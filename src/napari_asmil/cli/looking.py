@@ -14,7 +14,10 @@ from napari_asmil.errors import InputError
 
 def info(
     path: Annotated[Path, typer.Argument(help="A slide, feature, annotation or label file, a run, or a folder.")],
-    slide: Annotated[Path | None, typer.Option(help="The slide that features or an annotation belong to.")] = None,
+    slide: Annotated[
+        Path | None,
+        typer.Option(help="The slide of features, attention or contours; of a folder of features, one or a folder."),
+    ] = None,
     tile_size: Annotated[float | None, typer.Option(help="Tile edge in level-0 px, where features do not say.")] = None,
     slide_mpp: Annotated[float | None, typer.Option(help="Micrometres per level-0 px, where the slide errs.")] = None,
 ) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from napari_asmil.cli.jobs import Out, say
 from napari_asmil.errors import InputError
-from napari_asmil.words import counted
+from napari_asmil.words import counted, listed
 
 if TYPE_CHECKING:
     from napari_asmil.bags import Bag, Given
@@ -36,9 +36,11 @@ def import_maps(
     """Write attention scores of your own model to a run of one epoch, which open and export show on the slide."""
     from napari_asmil.bags.slide_files import SlideFiles
     from napari_asmil.maps import read_map, write_maps
+    from napari_asmil.maps.importing import contours_on
     from napari_asmil.maps.scoremap import slide_of
 
     paths = [file for given in files for file in (_maps_in(given) if given.is_dir() else [given])]
+    _refuse_twice(paths)
     given_of = _slides(slide, len(paths), slide_mpp, tile_size)
     bag_of = _features(features, slide_mpp, tile_size)
     maps = []
@@ -48,17 +50,38 @@ def import_maps(
         say([f"{path.name}: {line}" for line in maps[-1].describe()])
     if isinstance(given_of, SlideFiles):
         say(given_of.notes())
-    run = write_maps(maps, out, contours=contours)
+    drawn = None if contours is None else contours_on(contours, maps)
+    if drawn is not None:
+        say([f"{drawn.path and drawn.path.name}: {line}" for line in drawn.describe()])
+    run = write_maps(maps, out, contours=drawn)
     typer.echo(f"{out}: {run.label} on {counted(len(maps), 'slide')}; {run.map_words}.")
 
 
 def _maps_in(folder: Path) -> list[Path]:
-    from napari_asmil.maps import sniff
+    from napari_asmil.maps import folders_with_any, in_folder
 
-    found = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and sniff(path)]
+    found = in_folder(folder)
     if not found:
-        raise InputError("There is no file of attention scores in it.", remedy="Name the file itself.", path=folder)
+        deeper = folders_with_any(folder)
+        there = f"Name one of the folders in it that hold some: {listed(deeper, 3)}."
+        remedy = there if deeper else "Name the file itself."
+        raise InputError("There is no file of attention scores in it.", remedy=remedy, path=folder)
     return found
+
+
+def _refuse_twice(paths: list[Path]) -> None:
+    """Refuse two files of one slide before any is read: they are different maps."""
+    from napari_asmil.maps.scoremap import slide_of
+
+    for path in paths:
+        same = [other for other in paths if slide_of(other) == slide_of(path)]
+        if len(same) > 1:
+            raise InputError(
+                f"There are {len(same)} files of attention of slide {slide_of(path)}, which are different maps:"
+                f" {listed(other.name for other in same)}.",
+                remedy="Name the one that is meant.",
+                path=path.parent,
+            )
 
 
 def _slides(given: Path | None, files: int, mpp: float | None, tile_size: float | None) -> Callable[[str], Given]:

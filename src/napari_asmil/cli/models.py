@@ -34,7 +34,9 @@ def train(
     watch: Annotated[
         str | None, typer.Option(help="Recorded slides that keep raw scores of every row: a number, all, or ids (a,b).")
     ] = None,
-    subset: Annotated[bool, typer.Option("--subset", help="Leave out bags that --labels has no row for.")] = False,
+    subset: Annotated[
+        bool, typer.Option("--subset", help="Train on the slides with features and a row in each table.")
+    ] = False,
     folds: Annotated[int, typer.Option(help="Cross-validate over so many folds, to the last epoch of each.")] = 0,
     floors: Annotated[bool, typer.Option(help="With --folds: what trivial methods reach on the same folds.")] = True,
     device: Device = "auto",
@@ -63,7 +65,8 @@ def train(
     recipes = {name: make_recipe(preset, name, **changes) for name in method or ["asmil"]}
     if folds:
         job = cross_validate(cohort, recipes, out, n_folds=folds, seed=seed, floors=floors, device=device, stop=STOP)
-        say([f"{folds} folds of {cohort.counts(cohort.bags)}", *cohort.notes, *cohort.warnings()])
+        told = [*cohort.notes, *cohort.geometry(), *cohort.warnings()]
+        say([f"{folds} folds of {cohort.counts(cohort.bags)}", *told])
         finish(follow(lambda _: job, "train"))
         typer.echo((out / "report.txt").read_text(encoding="utf-8"))
         return
@@ -92,8 +95,8 @@ def attend(
     device: Device = "auto",
 ) -> None:
     """Write the attention of a trained model on bags to a new run."""
-    from napari_asmil.bags import Given, read_collection
-    from napari_asmil.bags.slide_files import SlideFiles
+    from napari_asmil.bags import Cohort, Given, read_collection
+    from napari_asmil.bags.slide_files import SlideFiles, asked_of_names
     from napari_asmil.training import attend as attend_to
 
     named = SlideFiles(slides, mpp=slide_mpp, tile_size=tile_size)
@@ -102,5 +105,6 @@ def attend(
     read = [bag for cohort in cohorts for bag in cohort.bags]
     if slide is not None and len(read) != 1:
         raise InputError(f"--slide goes with one bag, not {len(read)}.", remedy="Give their folder (--slides).")
-    say([*(note for cohort in cohorts for note in cohort.notes), *named.notes()])
+    told = [*(note for cohort in cohorts for note in cohort.notes), *named.notes(), *Cohort(tuple(read)).geometry()]
+    say([*told, *asked_of_names(slide, read[0].slide_id, f"the features {read[0].slide_id}")])
     finish(follow(lambda stop: attend_to(read, checkpoint, out, device=device, stop=stop), "attend"))

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from napari_asmil.analysis.display import AS_STORED
 from napari_asmil.analysis.normalizers import log_softmax
-from napari_asmil.annotations import read_annotations
+from napari_asmil.annotations import Contours, read_annotations
 from napari_asmil.bags import Bag, Given
 from napari_asmil.errors import InputError
 from napari_asmil.maps.reading import read_map
 from napari_asmil.maps.scoremap import ScoreMap
 from napari_asmil.runs import EpochRecord, Run, RunHeader, RunWriter, SlideHeader, SlideRecord, open_run
-from napari_asmil.words import counted
+from napari_asmil.words import counted, listed
 
 LABELS = {
     "logits": "attention scores from elsewhere",
@@ -37,7 +37,7 @@ def import_map(
     given: Given | None = None,
     features: str | Path | Bag | None = None,
     column: str = "",
-    contours: str | Path | None = None,
+    contours: str | Path | Contours | None = None,
 ) -> Run:
     """Write the scores of one slide to a new run of one epoch.
 
@@ -55,7 +55,7 @@ def import_map(
         The features that the model looked at, for scores without places.
     column : str
         Which column or array of the file is meant, where it has several.
-    contours : path-like, optional
+    contours : path-like or Contours, optional
         Annotation of the slide, for numbers of how well the map finds the tumour.
 
     Returns
@@ -73,7 +73,25 @@ def import_map(
     return write_maps([scores], out, contours=contours)
 
 
-def write_maps(maps: Sequence[ScoreMap], out: str | Path, *, contours: str | Path | None = None) -> Run:
+def contours_on(contours: str | Path, maps: Sequence[ScoreMap]) -> Contours:
+    """The annotation of the slide of a map.
+
+    Raises
+    ------
+    InputError
+        When there are several maps, it cannot be read, or none of its contours lies on the slide.
+    """
+    if len(maps) != 1:
+        raise InputError(f"Contours go with one file of scores, not {len(maps)}.", path=contours)
+    frame = maps[0].given.frame
+    drawn = read_annotations(contours, frame)
+    size = maps[0].bag.slide_size if frame is None else frame.size
+    if size is not None:
+        drawn.check_on(size)
+    return drawn
+
+
+def write_maps(maps: Sequence[ScoreMap], out: str | Path, *, contours: str | Path | Contours | None = None) -> Run:
     """Write maps of several slides, as `read_map` gives them, to a new run of one epoch.
 
     Raises
@@ -84,12 +102,11 @@ def write_maps(maps: Sequence[ScoreMap], out: str | Path, *, contours: str | Pat
     """
     begun, out = time.perf_counter(), Path(out)
     _check_alike(maps)
-    if contours is not None and len(maps) > 1:
-        raise InputError(f"Contours go with one file of scores, not {len(maps)}.", path=contours)
+    drawn = contours if contours is None or isinstance(contours, Contours) else contours_on(contours, maps)
     if out.exists():
         raise InputError("This folder exists already.", remedy="Choose another name or remove it.", path=out)
     first, kind = maps[0], maps[0].values
-    headers = [_slide_header(each, out, contours) for each in maps]
+    headers = [_slide_header(each, out, drawn) for each in maps]
     rows = len(first.scores)
     header = RunHeader(
         method="imported",
@@ -144,11 +161,11 @@ def _notes(maps: Sequence[ScoreMap]) -> str:
     return "; ".join(told)
 
 
-def _slide_header(scores: ScoreMap, out: Path, contours: str | Path | None) -> SlideHeader:
-    bag, annotated = scores.bag, None if contours is None else Path(contours)
+def _slide_header(scores: ScoreMap, out: Path, contours: Contours | None) -> SlideHeader:
+    bag, annotated = scores.bag, None if contours is None else contours.path
     labels = bag.tile_labels
-    if annotated is not None:
-        labels = read_annotations(annotated, scores.given.frame).tile_share(scores.tiles).astype(np.float32)
+    if contours is not None:
+        labels = contours.tile_share(scores.tiles).astype(np.float32)
     return SlideHeader(
         slide_id=bag.slide_id,
         n_tiles=bag.n_tiles,
@@ -173,6 +190,10 @@ def _relative(path: Path | None, run: Path) -> str:
         return str(path.resolve())
 
 
+def _of_slide(scores: ScoreMap, maps: Sequence[ScoreMap]) -> str:
+    return listed(other.path.name for other in maps if other.bag.slide_id == scores.bag.slide_id)
+
+
 def _check_alike(maps: Sequence[ScoreMap]) -> None:
     if not maps:
         raise InputError("No file of scores was given.")
@@ -180,7 +201,9 @@ def _check_alike(maps: Sequence[ScoreMap]) -> None:
     for scores in maps:
         if scores.bag.slide_id in seen:
             raise InputError(
-                f"There is more than one file of slide {scores.bag.slide_id}.", remedy="Keep one.", path=scores.path
+                f"There is more than one file of slide {scores.bag.slide_id}: {_of_slide(scores, maps)}.",
+                remedy="Name the one that is meant.",
+                path=scores.path.parent,
             )
         seen.add(scores.bag.slide_id)
         if scores.values != maps[0].values:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.bags import Bag, Given, read_bag
+from napari_asmil.bags import sniff as is_bag
 from napari_asmil.bags.checks import checks
+from napari_asmil.bags.slide_files import asked_of_names
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
 from napari_asmil.maps import arrays, hdf5, table
@@ -25,9 +28,37 @@ LAYOUTS: tuple[Any, ...] = (hdf5, arrays, table)
 """In the order in which they are asked."""
 
 
+MOST_LOOKED_AT = 200
+"""So many entries of a folder are looked into for files of scores, at each depth."""
+
+
 def sniff(path: Path) -> bool:
     """Whether it is a file of scores; an npy file of features looks the same, so bags are asked for first."""
     return path.is_file() and any(layout.sniff(path) for layout in LAYOUTS)
+
+
+def in_folder(folder: Path) -> list[Path]:
+    """The files of scores in a folder; none of features."""
+    try:
+        files = [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+    except OSError:  # it may not be looked into
+        return []
+    return [path for path in files if sniff(path) and not is_bag(path)]
+
+
+def in_any(folder: Path) -> bool:
+    """Whether it is a folder with files of scores, none of which is damaged."""
+    try:
+        return folder.is_dir() and bool(in_folder(folder))
+    except InputError:
+        return False
+
+
+def folders_with_any(folder: Path) -> list[str]:
+    """Folders in a folder for which `in_any` holds: three levels deep, as CLAM's are (experiment, class, slide)."""
+    found = (path for depth in ("*", "*/*", "*/*/*") for path in islice(folder.glob(depth), MOST_LOOKED_AT))
+    folders = sorted(path for path in found if not path.name.startswith(".") and path.is_dir())
+    return [path.relative_to(folder).as_posix() for path in folders if in_any(path)]
 
 
 def read_map(
@@ -68,13 +99,14 @@ def read_map(
     scores = as_rows(found.scores, len(tiles), path)
     kind, how = settle(scores, values, found.values, path)
     placed = _on_slide(path, scores, tiles, bag, given)
+    asked = asked_of_names(given.slide, slide_of(path), f"the scores {path.name}")
     digest = ""
     if bag is not None and bag.tiles is not None and not _same(bag.tiles, tiles):
         facts = (*facts, f"the features of {bag.slide_id} are of other tiles and say nothing more here")
     elif bag is not None:
         with suppress(InputError):  # features that cannot be trained on still say where tiles lie
             digest = bag.content_hash()
-    return ScoreMap(path, scores, kind, found.name, placed, given, digest, (how, *facts, *checks(placed)))
+    return ScoreMap(path, scores, kind, found.name, placed, given, digest, (how, *facts, *checks(placed), *asked))
 
 
 def _bag(features: str | Path | Bag | None, given: Given) -> Bag | None:

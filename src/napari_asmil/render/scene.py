@@ -140,8 +140,11 @@ def tiles_of(shown: RunSlide) -> TileGrid:
     Raises
     ------
     InputError
-        When its bag has no coordinates.
+        When they were not placed.
     """
     if shown.tiles is None:
-        raise InputError(f"The bag of {shown.slide_id!r} has no tile coordinates, so its map has no place.")
+        raise InputError(
+            f"The tiles of slide {shown.slide_id!r} were not placed when the run was made, so its map has no place.",
+            remedy="Make the run again with what places them (--tile-size, --slides).",
+        )
     return shown.tiles

@@ -143,7 +143,9 @@ class MapView(LazyMaps):
         self.slide = run.slide(slide_id)
         if self.slide.tiles is None:
             raise InputError(
-                f"The bag of {slide_id!r} has no tile coordinates, so its map has no place.", path=run.path
+                f"The tiles of slide {slide_id!r} were not placed when the run was made, so its map has no place.",
+                remedy="Make the run again with what places them (--tile-size, --slides).",
+                path=run.path,
             )
         self.drawing = self.slide.tiles.drawing
         self._n_epochs = run.n_epochs
