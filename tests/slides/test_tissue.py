@@ -6,6 +6,7 @@ from scipy.ndimage import label
 
 from napari_asmil import open_slide
 from napari_asmil.errors import InputError
+from napari_asmil.slides import tissue
 from napari_asmil.slides.tissue import TissueRule, stain_doubt, tile_grid, tissue_mask
 
 MICRON = {"photometric": "rgb", "resolution": (10000, 10000), "resolutionunit": "CENTIMETER"}
@@ -54,6 +55,71 @@ def test_the_share_of_tissue_in_a_tile_is_exact_for_a_given_mask(stained):
     # a tile of 130 px at (260, 260) has 90 x 40 px of it
     assert [260, 260] in tile_grid(stained, 130, mask=mask, min_tissue=90 * 40 / 130**2 - 1e-6).xy.tolist()
     assert [260, 260] not in tile_grid(stained, 130, mask=mask, min_tissue=90 * 40 / 130**2 + 1e-6).xy.tolist()
+
+
+@pytest.fixture
+def oblong(make_tiff):
+    """400 rows and 1200 columns without a pixel size, whose second level is 2 times smaller in y and 3 times in x."""
+    array = np.full((400, 1200, 3), 245, np.uint8)
+    array[100:300, 300:900] = (220, 120, 170)
+    with open_slide(make_tiff(array, photometric="rgb")) as slide:
+        slide.levels = (*slide.levels, array[::2, ::3])
+        slide.downsamples = [(1.0, 1.0), (2.0, 3.0)]
+        yield slide
+
+
+def test_pixels_of_a_mask_that_are_no_squares_lie_where_they_are(oblong):
+    mask, downsample = tissue_mask(oblong, TissueRule(smoothing=1))
+    assert downsample == (2.0, 3.0) and mask.shape == (200, 400)
+    rows, columns = np.nonzero(mask)
+    assert (rows.min() * 2, (rows.max() + 1) * 2) == (100, 300)
+    assert (columns.min() * 3, (columns.max() + 1) * 3) == (300, 900)
+    grid = tile_grid(oblong, 100, mask=(mask, downsample), min_tissue=0.999)
+    assert set(map(tuple, grid.xy.tolist())) == {(x, y) for x in range(300, 900, 100) for y in (100, 200)}
+    assert stain_doubt(oblong, (mask, downsample)) == ""
+
+
+def test_a_level_averaged_down_keeps_each_direction_to_itself(oblong):
+    oblong.mpp = 1.0
+    mask, downsample = tissue_mask(oblong, TissueRule(mpp=8.0, smoothing=1))
+    assert downsample == (8.0, 12.0)  # 4 times the last level, whose px are 2 µm high
+    rows, columns = np.nonzero(mask)
+    assert abs(rows.min() * 8 - 100) <= 8 and abs(columns.min() * 12 - 300) <= 12
+    assert abs((rows.max() + 1) * 8 - 300) <= 8 and abs((columns.max() + 1) * 12 - 900) <= 12
+
+
+def test_what_is_averaged_in_strips_is_what_is_averaged_at_once(stained, monkeypatch):
+    whole, _ = tissue_mask(stained)
+    monkeypatch.setattr(tissue, "STRIP", 1)
+    np.testing.assert_array_equal(tissue_mask(stained)[0], whole)
+
+
+@pytest.mark.parametrize(("mpp", "remedy"), [(1.0, "--mask-mpp"), (None, "--slide-mpp")])
+def test_a_mask_of_more_pixels_than_fit_is_a_sentence_and_reads_nothing(stained, monkeypatch, mpp, remedy):
+    monkeypatch.setattr(tissue, "MOST_PX", 49_999)
+    stained.mpp = mpp
+    with pytest.raises(InputError, match=rf"(250 x 200|1000 x 800) px, more than.*{remedy}"):
+        tissue_mask(stained)
+    assert stained.reads == 0
+
+
+def test_any_mask_can_be_judged_not_only_that_of_the_default_rule(stained):
+    for mpp in (1.0, 3.0, 16.0):
+        assert stain_doubt(stained, tissue_mask(stained, TissueRule(mpp=mpp))) == ""
+    half, downsample = tissue_mask(stained, TissueRule(mpp=2.0))
+    assert "neither pink nor violet" in stain_doubt(stained, (~half, downsample))
+
+
+def test_the_finest_level_that_is_coarse_enough_is_looked_at(make_tiff):
+    array = np.full((800, 800, 3), 245, np.uint8)
+    array[200:600, 200:600] = (220, 120, 170)
+    with open_slide(make_tiff(array, **MICRON)) as slide:
+        slide.levels = (*slide.levels, array[::2, ::2], array[::4, ::4], array[::8, ::8])
+        slide.downsamples = [(float(step), float(step)) for step in (1, 2, 4, 8)]
+        for mpp, coarse in ((1.0, 1), (2.0, 2), (3.0, 4), (4.0, 4), (8.0, 8), (16.0, 16)):
+            mask, downsample = tissue_mask(slide, TissueRule(mpp=mpp, smoothing=1))
+            assert downsample == (coarse, coarse) and mask.shape == (800 // coarse, 800 // coarse)
+            assert mask.mean() == pytest.approx(0.25, abs=0.03)
 
 
 def test_a_stride_smaller_than_the_tile_makes_tiles_overlap(stained):

@@ -28,6 +28,12 @@ BRIGHT = 128
 ROUNDING = 1e-9
 """Share of a tile that is no difference: the same area comes out so much apart when it is computed in another way."""
 
+MOST_PX = 2**27
+"""Pixels of a mask; 2.5 GB are needed to make one of so many."""
+
+STRIP = 2**24
+"""Pixels that are read at once where a level is averaged down."""
+
 Mask = tuple[NDArray[np.bool_], tuple[float, float]]
 Share = Callable[[TileGrid], NDArray[np.float64]]
 """What share of each tile is tissue."""
@@ -100,6 +106,11 @@ def tissue_mask(slide: Slide, rule: TissueRule = DEFAULT_RULE) -> Mask:
         True on tissue.
     downsample : (float, float)
         Level-0 px per mask px along (y, x).
+
+    Raises
+    ------
+    InputError
+        When the mask would have more than `MOST_PX` pixels.
     """
     rgb, downsample = _overview(slide, rule.mpp)
     brightest, darkest = rgb.max(axis=2).astype(np.float32), rgb.min(axis=2)
@@ -135,8 +146,13 @@ def _small(
 
 def stain_doubt(slide: Slide, mask: Mask) -> str:
     """A sentence where the mask's rule, made for H&E on bright glass, may not fit the slide; else ""."""
-    inside, _ = mask
-    rgb = _overview(slide, DEFAULT_RULE.mpp)[0]
+    rgb, (dy, dx) = _overview(slide, DEFAULT_RULE.mpp)
+    found, (mask_dy, mask_dx) = mask
+    rows, columns = (
+        np.minimum(((np.arange(length) + 0.5) * step / of).astype(int), most - 1)
+        for length, step, of, most in zip(rgb.shape, (dy, dx), (mask_dy, mask_dx), found.shape, strict=False)
+    )
+    inside = found[np.ix_(rows, columns)]
     if not inside.all() and np.median(rgb[~inside].max(axis=1)) < BRIGHT:
         return "the ground is dark, as of fluorescence, and tissue detection is made for H&E: look at the tiles."
     red, green, blue = np.median(rgb[inside], axis=0) if inside.any() else (1, 0, 1)
@@ -148,14 +164,30 @@ def stain_doubt(slide: Slide, mask: Mask) -> str:
 def _overview(slide: Slide, mpp: float) -> tuple[NDArray[Any], tuple[float, float]]:
     """The finest level of at least `mpp` µm per px; where there is none, the last one averaged down to that."""
     last = len(slide.levels) - 1
-    if slide.mpp is None:
-        return np.asarray(slide.levels[last]), slide.downsamples[last]
-    sizes = [dy * slide.mpp for dy, _ in slide.downsamples]
-    level = next((index for index, size in enumerate(sizes) if size >= mpp), last)
-    factor = max(int(mpp / sizes[level]), 1)
-    dy, dx = slide.downsamples[level]
-    pixels = np.asarray(slide.levels[level])
-    return downscale_local_mean(pixels, (factor, factor, 1)) if factor > 1 else pixels, (dy * factor, dx * factor)
+    level, factor = last, 1
+    if slide.mpp is not None:
+        sizes = [dy * slide.mpp for dy, _ in slide.downsamples]
+        level = next((index for index, size in enumerate(sizes) if size >= mpp), last)
+        factor = max(int(mpp / sizes[level]), 1)
+    pixels, (dy, dx) = slide.levels[level], slide.downsamples[level]
+    height, width = (-(-edge // factor) for edge in pixels.shape[:2])
+    if height * width > MOST_PX:
+        raise InputError(
+            f"A tissue mask of this slide would have {width} x {height} px, more than {MOST_PX >> 20} million.",
+            remedy="Give more micrometres per px of the mask (--mask-mpp), contours to lay tiles in (--within), or"
+            " --cover."
+            if slide.mpp is not None
+            else "Say its pixel size (--slide-mpp), or tile the whole image (--cover).",
+            path=slide.path,
+        )
+    if factor == 1:
+        return np.asarray(pixels), (dy, dx)
+    rows = max(1, STRIP // (pixels.shape[1] * factor)) * factor
+    parts = [
+        downscale_local_mean(np.asarray(pixels[top : top + rows]), (factor, factor, 1)).astype(np.float32)
+        for top in range(0, pixels.shape[0], rows)
+    ]
+    return np.concatenate(parts), (dy * factor, dx * factor)
 
 
 def tile_grid(
