@@ -61,6 +61,54 @@ def test_batches_come_in_the_same_order_every_time(tmp_path, pixels, monkeypatch
     assert max(map(len, first)) == 3
 
 
+@pytest.mark.parametrize(
+    ("downsamples", "reduction", "level"),
+    [
+        ([(1, 1), (2, 2), (4, 4)], 2.0, 1),
+        ([(1, 1), (2, 2), (4, 4)], 3.9, 1),
+        ([(1, 1), (2, 2), (4, 4)], 0.5, 0),
+        ([(1, 1), (2, 4), (4, 8)], 3.0, 0),
+        ([(1, 1), (4, 2), (8, 4)], 4.0, 1),
+    ],
+)
+def test_no_axis_of_the_level_that_is_read_is_coarser_than_what_is_wanted(downsamples, reduction, level):
+    assert reading.read_level(downsamples, reduction) == level
+
+
+def test_pixels_come_with_the_tiles_that_they_are_of(tmp_path, monkeypatch):
+    """In many batches: of each tile the one value that all its pixels have."""
+    monkeypatch.setattr(reading, "READ_PIXELS", 4 * 96**2)
+    monkeypatch.setattr(reading, "BATCH_PIXELS", 2 * 96**2)
+    monkeypatch.setattr(reading, "BLOCK", (96, 480))
+    grid = grid_at(0)
+    values = np.random.default_rng(1).integers(0, 255, (SHAPE[0] // 96 + 1, SHAPE[1] // 96 + 1, 3), dtype=np.uint8)
+    pixels = np.repeat(np.repeat(values, 96, axis=0), 96, axis=1)[: SHAPE[0], : SHAPE[1]]
+    order = []
+    with open_slide(written(tmp_path / "s.tif", pixels, tile=(96, 96))) as slide:
+        for indices, tiles in reading.tile_batches(slide, grid, 96):
+            order += indices.tolist()
+            for (x, y), tile in zip(grid.xy[indices], tiles, strict=True):
+                np.testing.assert_array_equal(tile[0, 0], values[y // 96, x // 96])
+    assert order == np.concatenate(reading.blocks(grid)).tolist()
+
+
+def test_a_tile_between_pixels_of_its_level_is_resampled_from_where_it_lies_and_not_from_whole_pixels(tmp_path):
+    """A ramp of one grey per level px: the mean of a tile is the ramp's value in the middle of the tile."""
+    ramp = np.repeat(np.arange(200, dtype=np.uint8)[None], 200, axis=0)
+    level = np.stack([ramp, ramp.T, ramp], axis=2)
+    path = tmp_path / "s.tif"
+    options = {"photometric": "rgb", "tile": (64, 64), "metadata": None, "compression": "deflate"}
+    with tifffile.TiffWriter(path) as writer:
+        writer.write(np.zeros((800, 800, 3), np.uint8), **options)
+        writer.write(level, subfiletype=1, **options)
+    grid = TileGrid(np.array([[101, 203], [303, 103], [402, 401]]), 90)
+    with open_slide(path) as slide:
+        for indices, tiles in reading.tile_batches(slide, grid, 10):
+            middle = (grid.xy[indices] + 45) / 4 - 0.5
+            np.testing.assert_allclose(tiles[..., 0].mean(axis=(1, 2)), middle[:, 0], atol=0.1)
+            np.testing.assert_allclose(tiles[..., 1].mean(axis=(1, 2)), middle[:, 1], atol=0.1)
+
+
 @pytest.mark.parametrize("layout", [{"tile": (128, 128)}, {"rowsperstrip": 16}])
 def test_each_part_of_the_file_is_decoded_once_though_tiles_lie_across_its_own(tmp_path, pixels, layout):
     window = ArrayCache(2**24)
