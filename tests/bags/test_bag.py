@@ -113,8 +113,8 @@ def test_the_content_hash_is_sha256_of_features_and_coordinates(trident):
 
 
 def test_a_written_bag_reads_back_with_all_it_knows(tmp_path, make_bag):
-    for name in ("slide.tif", "truth.geojson"):
-        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "slide.tif").write_bytes(b"II*\0")
+    (tmp_path / "truth.geojson").write_text('{"type": "FeatureCollection", "features": []}')
     share = np.linspace(0, 1, 6, dtype=np.float32)
     bag = make_bag(
         tile_labels=share, slide_path=tmp_path / "slide.tif", contours_path=tmp_path / "truth.geojson", tile_px=32
@@ -133,7 +133,7 @@ def test_a_written_bag_reads_back_with_all_it_knows(tmp_path, make_bag):
 def test_the_slide_is_named_relative_to_the_bag_so_that_both_can_be_moved(tmp_path, make_bag):
     old, new = tmp_path / "old", tmp_path / "new"
     (old / "bags").mkdir(parents=True)
-    (old / "slide.tif").write_bytes(b"")
+    (old / "slide.tif").write_bytes(b"II*\0")
     write_bag(old / "bags" / "s0.h5", make_bag(slide_path=old / "slide.tif"))
     old.rename(new)
     assert read_bag(new / "bags" / "s0.h5").slide_path == new / "slide.tif"

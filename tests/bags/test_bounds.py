@@ -1,5 +1,6 @@
 """What is read is what lies there now, of numbers, in the file itself; and it takes no more memory than its size."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+import tifffile
 import zarr
 
 from napari_asmil.bags import read_bag, read_bags
@@ -51,8 +53,10 @@ def test_features_of_a_folder_that_are_written_again_are_read_again(tmp_path):
 def test_another_table_in_the_place_of_the_first_is_read(tmp_path):
     path = layouts.wsidata(tmp_path)
     assert read_bag(path).features().shape == (len(XY), 6)
+    told = path.stat().st_mtime_ns
     shutil.rmtree(path / "tables" / "resnet50_tiles")
     table_of(path, "uni_tiles", FEATURES[:, :5])
+    os.utime(path, ns=(told, told))
     bag = read_bag(path)
     assert (bag.encoder, bag.n_features, bag.features().shape) == ("uni", 5, (len(XY), 5))
 
@@ -265,3 +269,104 @@ def test_ids_of_other_tiles_do_not_place_them(tmp_path, shapes, ids):
     bag = read_bag(path)
     assert bag.tiles is None
     assert any("are not those of shapes" in line for line in bag.derivation)
+
+
+# --- what our own attributes say ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.random.default_rng(0).integers(0, 255, (len(XY), 4)),
+        np.full(len(XY), 255),
+        np.full(len(XY), np.nan),
+        np.full(len(XY), -0.5),
+        np.zeros((len(XY), 1)),
+        np.zeros(len(XY) - 1),
+        np.full(len(XY), b"1"),
+    ],
+)
+def test_tile_labels_that_are_no_share_of_each_tile_are_refused(tmp_path, labels):
+    path = layouts.trident(tmp_path)
+    with h5py.File(path, "a") as file:
+        file["tile_labels"] = labels
+    with pytest.raises(InputError, match=r"tile_labels, .*(are not a share from 0 to 1 for each of 12|are no numbers)"):
+        read_bag(path)
+
+
+@pytest.mark.parametrize("name", ["slide_path", "contours_path"])
+@pytest.mark.parametrize("given", ["a" * 1500, "a/" * 3000, "\0", "é" * 300])
+def test_a_name_that_no_file_can_have_is_not_there(tmp_path, name, given):
+    path = layouts.trident(tmp_path)
+    with h5py.File(path, "a") as file:
+        file.attrs[name] = np.bytes_(given.encode())
+    bag = read_bag(path)
+    assert getattr(bag, name) is None
+    assert given == "\0" or any(line.startswith(f"{name} {given[:100]}") for line in bag.derivation)
+
+
+@pytest.mark.parametrize("name", ["slide_path", "contours_path"])
+def test_a_file_that_is_no_slide_and_no_annotation_is_not_used(tmp_path, name):
+    (tmp_path / "secret.txt").write_text("secret")
+    path = layouts.trident(tmp_path / "in")
+    for given in ("../../../secret.txt", str(tmp_path / "secret.txt")):
+        with h5py.File(path, "a") as file:
+            file.attrs[name] = given
+        bag = read_bag(path)
+        assert getattr(bag, name) is None
+        kind = "slide" if name == "slide_path" else "annotation"
+        assert f"{name} {given} is no {kind} file, and not used" in bag.derivation
+
+
+@pytest.fixture
+def slide(tmp_path):
+    """A slide of the size of all layouts, of 0.5 µm per px."""
+    path = tmp_path / "slides" / f"{layouts.SLIDE_ID}.tif"
+    path.parent.mkdir()
+    pixels = np.full((*layouts.SLIDE_SIZE[::-1], 3), 200, np.uint8)
+    scale = (1e4 / layouts.MPP, 1e4 / layouts.MPP)
+    tifffile.imwrite(path, pixels, photometric="rgb", tile=(256, 256), resolution=scale, resolutionunit="CENTIMETER")
+    return path
+
+
+def trident_of(folder, mpp):
+    path = layouts.trident(folder)
+    with h5py.File(path, "a") as file:
+        file.attrs["mpp"] = mpp
+    return path
+
+
+def wsidata_of(folder, mpp):
+    path = layouts.wsidata(folder)
+    root = zarr.open_group(path, mode="a")
+    root.attrs["slide_properties"] = {**layouts.WSIDATA_ATTRS["slide_properties"], "mpp": mpp}
+    return path
+
+
+@pytest.mark.parametrize("write", [trident_of, wsidata_of])
+def test_of_pixel_sizes_the_users_comes_first_then_the_feature_files_then_the_slides(tmp_path, slide, write):
+    path = write(tmp_path / "features", 0.25)
+    for bag in (read_bag(path, slide=slide), read_bag(path).on_slide(slide)):
+        assert bag.mpp == 0.25
+        differs = [line for line in bag.derivation if "pixel sizes differ" in line]
+        assert len(differs) == 1 and "0.25 µm per level-0 px, known with the features, is taken" in differs[0]
+        assert "not 0.5, of the slide file" in differs[0]
+    bag = read_bag(path, slide=slide, mpp=0.4)
+    assert bag.mpp == 0.4
+    assert sum("pixel sizes differ: 0.4 µm per level-0 px" in line for line in bag.derivation) == 2
+    assert read_bag(path).on_slide(slide, mpp=0.4).mpp == 0.4
+
+
+def test_pixel_sizes_that_agree_are_not_spoken_of(tmp_path, slide):
+    bag = read_bag(trident_of(tmp_path / "features", 0.4999), slide=slide)
+    assert bag.mpp == 0.4999 and not any("pixel sizes differ" in line for line in bag.derivation)
+
+
+@pytest.mark.parametrize("write", [layouts.stamp, layouts.slideflow])
+def test_a_pixel_size_is_of_the_slide_only_where_the_slide_said_it(tmp_path, slide, write):
+    path = write(tmp_path)
+    assert any("0.5 µm per px (the slide)" in line for line in read_bag(path, slide=slide).derivation)
+    assert any("0.25 µm per px (as given)" in line for line in read_bag(path, mpp=0.25).derivation)
+    given = 0.51 if write is layouts.stamp else 0.52
+    bag = read_bag(path, slide=slide, mpp=given)
+    assert bag.mpp == given and any(f"{given} µm per px (as given)" in line for line in bag.derivation)

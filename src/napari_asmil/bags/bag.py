@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_asmil.bags.checks import checks, suspects
-from napari_asmil.bags.given import Given
+from napari_asmil.bags.given import Given, pixel_size
 from napari_asmil.cache import ArrayCache
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
@@ -188,8 +188,9 @@ class Bag:
         """
         with open_slide(path, mpp=mpp) as slide:
             size, found, source = slide.frame.size, slide.mpp, slide.mpp_source
-            known = mpp or self.mpp or found
-            given = Given(Path(path), slide.frame, known)
+            given = Given(Path(path), slide.frame, mpp or self.mpp)
+        said = (self.mpp, "known with the features"), (None if mpp else found, f"of the slide file ({source})")
+        known, differing = pixel_size((mpp, "as given"), *said)
         if self.slide_size not in (None, size):
             raise InputError(
                 f"It is {size[0]} x {size[1]} px, but the features of {self.slide_id} are of a slide of"
@@ -201,7 +202,7 @@ class Bag:
         if self.tiles is None and self.reread is not None:
             again = self.reread(given)
             bag = replace(self, tiles=again.tiles, mpp=again.mpp, tile_px=again.tile_px, derivation=again.derivation)
-        notes = list(bag.derivation)
+        notes = [*bag.derivation, *(line for line in differing if line not in bag.derivation)]
         note = f"mpp from {source if mpp else f'the slide file ({source})'}"
         if found is not None and self.mpp in (None, found) and note not in notes:
             notes.append(note)

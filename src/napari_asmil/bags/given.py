@@ -21,7 +21,7 @@ class Given:
     frame : Frame or None
         Of that slide.
     mpp : float or None
-        Micrometres per level-0 px: what the user says, else what the slide says.
+        Micrometres per level-0 px, as the user says.
     tile_size : float or None
         Edge of a tile in level-0 px, as the user says.
     """
@@ -30,6 +30,16 @@ class Given:
     frame: Frame | None = None
     mpp: float | None = None
     tile_size: float | None = None
+
+    @property
+    def known_mpp(self) -> float | None:
+        """What the user says, else what the slide says."""
+        return self.mpp or (None if self.frame is None else self.frame.mpp)
+
+    @property
+    def mpp_source(self) -> str:
+        """Who says that, in words."""
+        return "as given" if self.mpp or self.known_mpp is None else "the slide"
 
     @classmethod
     def of(cls, slide: str | Path | None = None, *, mpp: float | None = None, tile_size: float | None = None) -> Given:
@@ -46,4 +56,23 @@ class Given:
         if slide is None:
             return cls(mpp=mpp, tile_size=tile_size)
         with open_slide(slide, mpp=mpp) as opened:
-            return cls(Path(slide), opened.frame, opened.mpp, tile_size)
+            return cls(Path(slide), opened.frame, mpp, tile_size)
+
+
+def pixel_size(*said: tuple[float | None, str]) -> tuple[float | None, list[str]]:
+    """Micrometres per level-0 px by the first who says them, and a line for each other who says something else.
+
+    Parameters
+    ----------
+    said : (float or None, str)
+        What each says and who it is, the one to be believed first: the user, then the feature file, then the slide.
+    """
+    known = [(mpp, who) for mpp, who in said if mpp]
+    if not known:
+        return None, []
+    taken, by = known[0]
+    return taken, [
+        f"pixel sizes differ: {taken:.4g} µm per level-0 px, {by}, is taken, and not {mpp:.4g}, {who}"
+        for mpp, who in known[1:]
+        if abs(mpp - taken) > 0.01 * taken
+    ]

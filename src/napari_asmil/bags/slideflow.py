@@ -110,13 +110,12 @@ def _edge(config: dict[str, Any], given: Given) -> tuple[Edge | None, str]:
             if isinstance(um, str)
             else f"the size of a tile in µm is not known: {ASK}"
         )
-    if given.mpp is None:
+    if given.known_mpp is None:
         return None, f"tiles are {um:g} µm wide, so the slide, or its mpp, is needed (--slide-mpp)"
-    source = "the slide" if given.slide is not None else "as given"
-    exact = um / given.mpp
+    exact = um / given.known_mpp
     size = max(int(exact), 1)
-    how = f"{um:g} µm / {given.mpp:.6g} µm per px ({source}) = {exact:.6g}, cut to {size} level-0 px as slideflow does"
-    return Edge(float(size), f"{how}, from tile_um in {CONFIG}"), ""
+    how = f"{um:g} µm / {given.known_mpp:.6g} µm per px ({given.mpp_source}) = {exact:.6g}"
+    return Edge(float(size), f"{how}, cut to {size} level-0 px as slideflow does, from tile_um in {CONFIG}"), ""
 
 
 def _tile_px(config: dict[str, Any]) -> int | None:

@@ -105,7 +105,7 @@ def _place(
     scale, edge_um, how = _micrometres(coords, attrs)
     if edge_um is None:
         return None, given.mpp, [how]
-    mpp = given.mpp
+    mpp = given.known_mpp
     if mpp is None and given.tile_size is not None:
         mpp = edge_um / given.tile_size
         how += f"; 1 level-0 px is {mpp:.4g} µm, as a tile of {given.tile_size:g} px was given"
@@ -118,12 +118,11 @@ def _place(
                 f"{NOT_PLACED}: coordinates are in µm, so the slide, or its mpp, is needed (--slide-mpp)",
             ],
         )
-    source = "the slide" if given.slide is not None else "as given"
     exact = coords * scale / mpp
     xy = np.round(exact).astype(np.int64)
     off = float(np.abs(exact - xy).max(initial=0))
     size = edge_um / mpp
-    edge = Edge(size, f"{edge_um:g} µm / {mpp:.6g} µm per px ({source}) = {size:g} level-0 px; {how}")
+    edge = Edge(size, f"{edge_um:g} µm / {mpp:.6g} µm per px ({given.mpp_source}) = {size:g} level-0 px; {how}")
     tiles, notes = placed(xy, edge, given, missing="", path=path)
     return tiles, mpp, [*notes, f"corners: µm / mpp, rounded to whole level-0 px, by {off:.2f} px at most"]
 

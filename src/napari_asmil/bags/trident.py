@@ -13,19 +13,23 @@ import io
 import os
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
+from napari_asmil.annotations import sniff as is_annotation
 from napari_asmil.bags.arrays import rows_and_columns
 from napari_asmil.bags.bag import Bag
 from napari_asmil.bags.edges import placed, same_rows, trident_edge
-from napari_asmil.bags.given import Given
-from napari_asmil.bags.hdf5 import dataset, loader, opened, plain, whole_coords
+from napari_asmil.bags.given import Given, pixel_size
+from napari_asmil.bags.hdf5 import dataset, loader, numbers, opened, plain, whole_coords
+from napari_asmil.bags.slide_files import beside
 from napari_asmil.errors import InputError
 from napari_asmil.files import complete
+from napari_asmil.slides import sniff as is_slide
 
 TRUTH = "tile_truth"
 """File attribute that says in words when a tile counts as tumour."""
@@ -60,8 +64,7 @@ def read(path: Path, given: Given) -> Bag:
         attrs = plain(coords.attrs, path, {"level0_width", "level0_height"})
         own = plain(file.attrs, path, OWN)
         xy, found = whole_coords(file, path), trident_edge(coords, path)
-        labelled = "tile_labels" in set(file)
-        tile_labels = dataset(file, "tile_labels", path)[()].astype(np.float32) if labelled else None
+        tile_labels = _labels(file, n_tiles, path) if "tile_labels" in set(file) else None
         encoder = str(plain(features.attrs, path, {"encoder"}).get("encoder") or "")
     same_rows(slide_id, n_tiles, len(xy), path)
     tiles, notes = placed(
@@ -70,11 +73,9 @@ def read(path: Path, given: Given) -> Bag:
     if own.get("derivation"):
         notes.append(str(own["derivation"]))
     width, height = attrs.get("level0_width"), attrs.get("level0_height")
-    paths = {}
-    for name in ("slide_path", "contours_path"):
-        paths[name] = _beside(own.get(name), path)
-        if own.get(name) and paths[name] is None:
-            notes.append(f"{name} {own[name]} is not there")
+    mpp, differing = pixel_size((given.mpp, "as given"), (own.get("mpp"), "of the feature file"))
+    notes += differing
+    paths = {name: _named(name, own.get(name), path, notes) for name in ("slide_path", "contours_path")}
     return Bag(
         slide_id=slide_id,
         n_tiles=n_tiles,
@@ -85,7 +86,7 @@ def read(path: Path, given: Given) -> Bag:
         source=path,
         encoder=encoder,
         tile_truth=str(own.get(TRUTH) or ""),
-        mpp=given.mpp or own.get("mpp"),
+        mpp=mpp,
         tile_px=None if found is None else found.px,
         slide_size=(int(width), int(height)) if width and height else None,
         slide_path=paths["slide_path"],
@@ -145,9 +146,31 @@ def _relative(target: Path, beside: Path) -> str:
         return Path(target).resolve().as_posix()
 
 
-def _beside(given: Any, beside: Path) -> Path | None:
-    """The existing file that an attribute names, relative to the feature file; never a network location."""
-    if not isinstance(given, str) or "\0" in given or given.startswith(("//", "\\\\")):
+def _labels(file: Any, n_tiles: int, path: Path) -> NDArray[np.float32]:
+    """Shares of tumour, float32 (M,), from 0 to 1; refused when they are none."""
+    labels = numbers(file, "tile_labels", path)
+    if labels.shape != (n_tiles,) or not ((labels >= 0) & (labels <= 1)).all():
+        raise InputError(
+            f"Its tile_labels, {labels.dtype.name} of shape {labels.shape}, are not a share from 0 to 1 for each of"
+            f" {n_tiles} tiles.",
+            remedy="Write the share of each tile that is tumour, or leave tile_labels out.",
+            path=path,
+        )
+    return labels.astype(np.float32)
+
+
+def _named(name: str, given: Any, path: Path, notes: list[str]) -> Path | None:
+    """The existing slide or annotation file that an attribute names; else None, and a line is added to `notes`.
+
+    Slides may lie anywhere, as their paths lead up from the features; what is neither of the two is not opened.
+    """
+    if not given:
         return None
-    target = Path(os.path.normpath(beside.parent / PurePosixPath(given)))
-    return target if target.is_file() else None
+    target = beside(path, given) if isinstance(given, str) else None
+    if target is None:
+        notes.append(f"{name} {given!s:.200} is not there")
+        return None
+    if is_slide(target) or (name == "contours_path" and is_annotation(target)):
+        return target
+    notes.append(f"{name} {given!s:.200} is no {'slide' if name == 'slide_path' else 'annotation'} file, and not used")
+    return None

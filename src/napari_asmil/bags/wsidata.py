@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from napari_asmil.bags.arrays import FAULTS, corners, kept, rows_and_columns
 from napari_asmil.bags.bag import Bag
 from napari_asmil.bags.edges import Edge, placed
-from napari_asmil.bags.given import Given
+from napari_asmil.bags.given import Given, pixel_size
 from napari_asmil.bags.zarr_folder import attributes, is_array, is_group, metadata, open_array, read_array
 from napari_asmil.errors import InputError
 from napari_asmil.words import listed
@@ -54,7 +54,8 @@ def read(path: Path, given: Given) -> Bag:
     n_tiles, n_features = rows_and_columns(x.shape, x.dtype.kind, slide_id, path)
     key = _tiles_of(table, path, attrs)
     properties = _dict(attrs.get(PROPERTIES))
-    slide_mpp, size = _number(properties.get("mpp")), _size(properties.get("shape"))
+    said, size = _number(properties.get("mpp")), _size(properties.get("shape"))
+    mpp, differing = pixel_size((given.mpp, "as given"), (said, "of slide_properties of the folder"))
     spec = _dict(_dict(attrs.get(SPEC)).get(key))
     tiles, notes = None, []
     xy, box, how = _corners(path, table, key, n_tiles)
@@ -67,7 +68,8 @@ def read(path: Path, given: Given) -> Bag:
     unsaid = [name for name in (SPEC, PROPERTIES) if not _dict(attrs.get(name))]
     if unsaid:
         notes.append(f"the folder does not hold {' or '.join(unsaid)}, which lazyslide writes")
-    if given.mpp is None and slide_mpp is not None:
+    notes += differing
+    if given.mpp is None and said is not None:
         notes.append("mpp from slide_properties of the folder")
     px = _number(spec.get("width"))
     return Bag(
@@ -78,7 +80,7 @@ def read(path: Path, given: Given) -> Bag:
         tiles=tiles,
         source=path,
         encoder=table.name.removesuffix(f"_{key}"),
-        mpp=given.mpp or slide_mpp,
+        mpp=mpp,
         tile_px=int(px) if px else None,
         slide_size=size,
         derivation=notes,

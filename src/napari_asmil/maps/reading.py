@@ -130,7 +130,7 @@ def _on_slide(path: Path, scores: NDArray[np.float64], tiles: TileGrid, bag: Bag
         load=partial(_features, scores),
         tiles=tiles,
         source=path,
-        mpp=given.mpp if bag is None else given.mpp or bag.mpp,
+        mpp=given.known_mpp if bag is None else given.mpp or bag.mpp or given.known_mpp,
         slide_size=size,
         slide_path=given.slide,
     )
