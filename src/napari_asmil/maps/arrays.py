@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_asmil.bags.arrays import FAULTS, check_room, corners, npz_array, npz_headers
+from napari_asmil.bags.arrays import FAULTS, check_numbers, check_room, corners, npz_array, npz_headers
 from napari_asmil.bags.slideflow import around, centres_of
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
@@ -62,11 +62,11 @@ def read(path: Path, known: Known) -> Found:
     else:
         headers = npz_headers(path)
         name = _chosen(headers, known.column, path)
-        scores = npz_array(path, name, headers[name][0])
+        scores = npz_array(path, name, headers[name])
     called = known.column
     own = next((name for name in PLACES if name in headers), None)
     if own is not None:
-        xy = corners(npz_array(path, own, headers[own][0]), path)
+        xy = corners(npz_array(path, own, headers[own]), path)
         tiles, facts = place(xy, None, known, missing="the file does not say their edge", path=path)
         return Found(scores, tiles, name=called, facts=facts)
     index = path.with_name(f"{slide_of(path)}{INDEX}")
@@ -126,7 +126,8 @@ def _npy(path: Path) -> NDArray[Any]:
         with warnings.catch_warnings():
             warnings.simplefilter("error", UserWarning)  # of a header that Python 2 wrote, or damage
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        check_room(mapped.shape, path)
+        check_numbers("scores", mapped.shape, mapped.dtype, path)
+        check_room(mapped.shape, path, dtype=mapped.dtype)
         return np.array(mapped)
     except InputError:
         raise
