@@ -117,8 +117,9 @@ LAYOUTS: dict[str, Callable[[Path], Path]] = {
 }
 HELP: dict[str, dict[str, Any]] = {
     "slideflow npz": {"tile_size": EDGE},
-    "npz with places": {"tile_size": EDGE},
-    "npy with features": {"features": "s1_features/s1.h5"},
+    "npz with places": {"tile_size": EDGE, "values": "logits"},
+    "npy with features": {"features": "s1_features/s1.h5", "values": "logits"},
+    "csv": {"values": "logits"},
     "WSInfer csv": {"column": "prob_Tumor"},
 }
 """What each layout must be told besides."""

@@ -131,6 +131,9 @@ def test_info_tells_of_a_file_of_scores_before_it_is_a_run(tmp_path: Path) -> No
     path = layouts.named_npz(tmp_path)
     with pytest.raises(InputError, match="the file does not say their edge"):
         describe(path)
+    with pytest.raises(InputError, match="Nothing tells what its values are"):
+        describe(path, tile_size=EDGE)
+    np.savez(path, logits=LOGITS, coords=XY)
     assert "tile edge: 100 level-0 px, as given" in describe(path, tile_size=EDGE)
 
 

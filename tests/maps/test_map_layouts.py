@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -133,7 +134,7 @@ def test_an_index_of_centres_needs_the_edge(tmp_path: Path) -> None:
 def test_a_centre_less_half_an_edge_is_the_corner_for_odd_edges_too(tmp_path: Path, edge: int) -> None:
     np.savez(tmp_path / "s1.index.npz", arr_0=(XY + edge / 2).astype(int))
     np.savez(tmp_path / "s1_att.npz", arr_0=LOGITS)
-    found = read_map(tmp_path / "s1_att.npz", given=Given(tile_size=edge))
+    found = read_map(tmp_path / "s1_att.npz", given=Given(tile_size=edge), values="logits")
     np.testing.assert_array_equal(found.tiles.xy, XY)
 
 
@@ -153,7 +154,7 @@ def test_a_table_may_be_separated_by_semicolons_and_begin_with_remarks(tmp_path:
     path.write_text(
         "\ufeff# made by hand\nX;Y;Tile_Size;Attention\n0;0;64;-1.5\n64;0;64;2\n# end\n\n", encoding="utf-8"
     )
-    found = read_map(path)
+    found = read_map(path, values="logits")
     np.testing.assert_array_equal(found.scores, [[-1.5, 2.0]])
     assert found.tiles.size == 64 and found.bag.slide_id == "s2"
 
@@ -161,11 +162,51 @@ def test_a_table_may_be_separated_by_semicolons_and_begin_with_remarks(tmp_path:
 def test_a_table_without_places_takes_them_from_the_features(tmp_path: Path) -> None:
     path = tmp_path / "s1.csv"
     path.write_text("attention\n" + "\n".join(map(str, LOGITS)))
-    found = read_map(path, features=layouts.features(tmp_path), column="attention")
+    found = read_map(path, features=layouts.features(tmp_path), column="attention", values="logits")
     np.testing.assert_array_equal(found.tiles.xy, XY)
 
 
-Tile = st.tuples(st.integers(0, 200_000), st.integers(0, 200_000), st.floats(-1e30, 1e30))
+@pytest.mark.parametrize("name", ["logit", "logits", "attention_logits"])
+def test_scores_that_are_called_logits_are_raw_scores_in_every_layout(tmp_path: Path, name: str) -> None:
+    np.savez(tmp_path / "s.npz", coords=XY, **{name: np.abs(LOGITS)})
+    block_map(tmp_path / "s.h5", np.abs(LOGITS), name=name)
+    rows = [f"{x},{y},{score!r}" for (x, y), score in zip(XY, np.abs(LOGITS).tolist(), strict=True)]
+    (tmp_path / "s.csv").write_text("\n".join([f"x,y,{name}", *rows]))
+    for file in ("s.npz", "s.h5", "s.csv"):
+        assert read_map(tmp_path / file, given=Given(tile_size=EDGE)).values == "logits"
+
+
+def test_clams_raw_scores_are_told_by_what_cannot_be_a_percentile_and_by_being_floats(tmp_path: Path) -> None:
+    known = Given(tile_size=EDGE)
+    assert read_map(block_map(tmp_path / "a.h5", LOGITS), given=known).values == "logits"
+    assert read_map(block_map(tmp_path / "b.h5", np.abs(LOGITS) + 100), given=known).values == "logits"
+    assert read_map(block_map(tmp_path / "c.h5", PERCENTILES), given=known).values == "percentiles"
+    assert read_map(block_map(tmp_path / "d.h5", softmax(LOGITS)), given=known).values == "probabilities"
+    block_map(tmp_path / "e.h5", np.linspace(0, 90, TILES))
+    block_map(tmp_path / "f.h5", LOGITS, name="attention")
+    with h5py.File(tmp_path / "g.h5", "w") as file:
+        file["attention_scores"], file["coords"] = np.arange(TILES, dtype=np.uint8) + 200, XY
+    for asked in ("e.h5", "f.h5", "g.h5"):
+        with pytest.raises(InputError, match="Nothing tells what its values are"):
+            read_map(tmp_path / asked, given=known)
+
+
+def test_an_array_of_hdf5_is_chosen_by_name_as_one_of_npz_is(tmp_path: Path) -> None:
+    path, known = block_map(tmp_path / "s.h5", LOGITS), Given(tile_size=EDGE)
+    with h5py.File(path, "a") as file:
+        file["scores"], file["mine"] = -LOGITS, LOGITS / 2
+    with pytest.raises(InputError, match=r"several arrays of scores: attention_scores, scores\. Choose one"):
+        read_map(path, given=known)
+    with pytest.raises(InputError, match=r"no array 'none'\. Arrays: attention_scores, coords, mine, scores"):
+        read_map(path, given=known, column="none")
+    for name, expected in (("scores", -LOGITS), ("mine", LOGITS / 2)):
+        found = read_map(path, given=known, column=name, values="logits")
+        np.testing.assert_allclose(found.scores[0], expected)
+        assert found.name == name
+
+
+Place = st.integers(0, 700).map(lambda step: 3 + 277 * step)
+Tile = st.tuples(Place, Place, st.floats(-1e30, 1e30))
 
 
 @settings(max_examples=40, deadline=None)

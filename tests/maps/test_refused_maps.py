@@ -105,11 +105,30 @@ def test_features_of_another_slide_or_another_edge(tmp_path: Path) -> None:
         ("x,y,width,height,attention\n0,0,64,60,1\n", "edges from 60 to 64"),
         ("x,X,y,attention\n0,0,0,1\n", "no file of attention scores"),
         ("x,y,attention\n0,0,-1\n", "the table has no column of their edge"),
+        (
+            "slide,x,y,tile_size,attention\na,0,0,9,1\nb,0,0,9,2\n",
+            "scores of several slides: a, b. Save a file of each",
+        ),
+        ("x,y,attention,case_id\n0,0,1,c\n0,9,1,c\n# x\n9,0,1,d\n", "scores of several slides: c, d"),
     ],
 )
 def test_tables(tmp_path: Path, text: str, why: str) -> None:
     (tmp_path / "s.csv").write_text(text)
     refused(tmp_path / "s.csv", why, given=Given())
+
+
+def test_rows_and_columns_of_a_grid_are_no_level_0_px(tmp_path: Path) -> None:
+    rows = [f"{x},{y},64,{x + y}" for x in range(8) for y in range(6)]
+    (tmp_path / "s.csv").write_text("\n".join(["x,y,tile_size,logit", *rows]))
+    refused(tmp_path / "s.csv", "64 level-0 px wide and lie mostly 1 px apart: x and y seem to be rows", given=Given())
+    dense = [f"{6 * x},{6 * y},64,{x + y}" for x in range(8) for y in range(6)]  # 90 % overlap, as heatmaps have
+    (tmp_path / "s.csv").write_text("\n".join(["x,y,tile_size,logit", *dense]))
+    assert len(read_map(tmp_path / "s.csv").tiles) == 48
+
+
+def test_a_table_that_names_its_one_slide_is_read(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("slide,x,y,tile_size,logit\na,0,0,9,1\na,0,9,9,2\n# a remark\n")
+    assert len(read_map(tmp_path / "s.csv").tiles) == 2
 
 
 def test_a_block_map_whose_numbers_lie_elsewhere_is_not_followed(tmp_path: Path) -> None:

@@ -13,20 +13,19 @@ from numpy.typing import ArrayLike
 from scipy.stats import percentileofscore
 
 from napari_asmil.errors import InputError
-from napari_asmil.maps.values import settle
+from napari_asmil.maps.values import Values, settle
 from tests.maps.layouts import LOGITS, softmax
 
 HERE = Path("scores.npy")
 
 
-def kind(scores: ArrayLike, asked: str | None = None) -> str:
-    return settle(np.atleast_2d(np.asarray(scores, dtype=np.float64)), asked, None, HERE)[0]
+def kind(scores: ArrayLike, asked: str | None = None, layout: Values | None = None) -> str:
+    return settle(np.atleast_2d(np.asarray(scores, dtype=np.float64)), asked, layout, HERE)[0]
 
 
-def test_negative_numbers_and_those_above_a_hundred_are_raw_scores() -> None:
-    assert kind(LOGITS) == "logits"
-    assert kind([1.0, 2.0, 100.5]) == "logits"
-    assert kind(np.log(softmax(LOGITS))) == "logits"
+def test_raw_scores_are_those_that_a_layout_or_a_name_calls_so() -> None:
+    assert kind(LOGITS, layout="logits") == "logits"
+    assert kind(np.stack([LOGITS, -LOGITS]), layout="logits") == "logits"
 
 
 def test_numbers_that_sum_to_one_are_probabilities_also_as_float16() -> None:
@@ -51,12 +50,21 @@ def test_percentiles_as_clam_makes_them_are_told_with_and_without_ties(tiles: in
         np.random.default_rng(2).uniform(0, 1, 400),
         np.full(50, 50.0),
         np.abs(LOGITS),
+        LOGITS,
+        np.arange(256.0),
+        np.linspace(-1, 1, 400),
+        (LOGITS - LOGITS.mean()) / LOGITS.std(),
+        np.log10(softmax(LOGITS)),
+        np.stack([LOGITS, -LOGITS]),
     ],
-    ids=["few percentiles", "uniform", "scaled", "constant", "positive scores"],
+    ids=[
+        *("few percentiles", "uniform", "scaled", "constant", "positive scores", "raw scores", "grey values"),
+        *("min to max", "z-scores", "log10", "rows"),
+    ],
 )
 def test_what_numbers_do_not_tell_is_asked_for_and_every_answer_is_named(scores: np.ndarray) -> None:
     sentence = r"Nothing tells what its values are.*which \(--values\): logits .*probabilities .*percentiles .*scaled"
-    with pytest.raises(InputError, match=sentence):
+    with pytest.raises(InputError, match=f"{sentence} .*0 to 255"):
         kind(scores)
 
 
@@ -83,7 +91,7 @@ def test_what_cannot_be_is_refused(scores: np.ndarray, asked: str, why: str) -> 
 
 
 def test_several_rows_are_kept_of_raw_scores_alone() -> None:
-    assert kind(np.stack([LOGITS, -LOGITS])) == "logits"
+    assert kind(np.stack([LOGITS, -LOGITS]), "logits") == "logits"
     with pytest.raises(InputError, match="2 rows of probabilities; several rows can be kept only of raw scores"):
         kind(np.stack([softmax(LOGITS), softmax(-LOGITS)]))
 

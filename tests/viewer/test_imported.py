@@ -90,7 +90,7 @@ def test_a_vector_takes_its_places_from_the_features_that_are_open(model: Any, t
         open_map(controller, path)
     assert not list(controller.runs)
     controller.set_cohort(Cohort((read_bag(tmp_path / "s1_features" / "s1.h5"),)))
-    run, _ = open_map(controller, path)
+    run, _ = open_map(controller, path, values="logits")
     np.testing.assert_array_equal(run.slides[0].tiles.xy, XY)  # type: ignore[union-attr]
 
 

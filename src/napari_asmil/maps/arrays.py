@@ -19,11 +19,11 @@ from napari_asmil.bags.arrays import FAULTS, check_numbers, check_room, corners,
 from napari_asmil.bags.slideflow import around, centres_of
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
+from napari_asmil.maps.names import LOGITS, SCORES, chosen
 from napari_asmil.maps.places import from_bag, place, unplaced
 from napari_asmil.maps.scoremap import Found, Known, slide_of
-from napari_asmil.words import listed
+from napari_asmil.maps.values import Values
 
-SCORES = ("attention_scores", "attention", "attn", "att", "scores", "score", "logits", "logit")
 PLACES = ("coords", "xy", "coordinates")
 FIRST = "arr_0"
 INDEX = ".index.npz"
@@ -58,23 +58,24 @@ def read(path: Path, known: Known) -> Found:
             path=path,
         )
     if _is_npy(path):
-        scores, headers = _npy(path), {}
+        scores, headers, name = _npy(path), {}, ""
     else:
         headers = npz_headers(path)
-        name = _chosen(headers, known.column, path)
+        name = chosen(_candidates(headers), headers, known.column, "array", path)
         scores = npz_array(path, name, headers[name])
     called = known.column
+    values: Values | None = "logits" if name in LOGITS else None
     own = next((name for name in PLACES if name in headers), None)
     if own is not None:
         xy = corners(npz_array(path, own, headers[own]), path)
         tiles, facts = place(xy, None, known, missing="the file does not say their edge", path=path)
-        return Found(scores, tiles, name=called, facts=facts)
+        return Found(scores, tiles, values, called, facts)
     index = path.with_name(f"{slide_of(path)}{INDEX}")
     if known.bag is None and index.is_file():
         tiles, facts = _indexed(index, known)
-        return Found(scores, tiles, name=called, facts=facts)
+        return Found(scores, tiles, values, called, facts)
     tiles, facts = from_bag(known, path)
-    return Found(scores, tiles, name=called, facts=facts)
+    return Found(scores, tiles, values, called, facts)
 
 
 def _indexed(index: Path, known: Known) -> tuple[TileGrid, tuple[str, ...]]:
@@ -85,27 +86,6 @@ def _indexed(index: Path, known: Known) -> tuple[TileGrid, tuple[str, ...]]:
     if tiles is None:
         raise unplaced(derived, index)
     return tiles, tuple(derived)
-
-
-def _chosen(headers: dict[str, Any], asked: str, path: Path) -> str:
-    if asked:
-        if asked not in headers:
-            raise InputError(f"It has no array {asked!r}.", remedy=f"Arrays: {listed(headers, 12)}.", path=path)
-        return asked
-    there = _candidates(headers)
-    if len(there) == 1:
-        return there[0]
-    if there:
-        raise InputError(
-            f"It holds several arrays of scores: {listed(there, 12)}.",
-            remedy="Choose one (--column); slideflow has one of each modality.",
-            path=path,
-        )
-    raise InputError(
-        f"It holds no array of scores that is known; its arrays are {listed(headers, 12) or 'none that can be read'}.",
-        remedy="Name it attention, or say which it is (--column); nothing pickled is read.",
-        path=path,
-    )
 
 
 def _candidates(headers: Sequence[str] | dict[str, Any]) -> list[str]:

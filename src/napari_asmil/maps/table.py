@@ -17,8 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_asmil.bags.arrays import corners
+from napari_asmil.bags.checks import steps
 from napari_asmil.bags.edges import Edge
 from napari_asmil.errors import InputError
+from napari_asmil.geometry import TileGrid
+from napari_asmil.maps.names import LOGITS, SCORES, chosen
 from napari_asmil.maps.places import from_bag, place
 from napari_asmil.maps.scoremap import Found, Known
 from napari_asmil.maps.values import Values
@@ -27,9 +30,13 @@ from napari_asmil.words import listed
 X = ("x", "coord_x", "x_coord", "minx", "xmin", "x0", "left", "x (level-0 px)")
 Y = ("y", "coord_y", "y_coord", "miny", "ymin", "y0", "top", "y (level-0 px)")
 EDGES = ("tile_size", "patch_size_level0", "size (level-0 px)")
-SCORES = ("attention", "attention_score", "attention_scores", "attention_weight", "attn", "score", "scores", "logit")
+SLIDES = ("slide", "slide_id", "slide_name", "wsi", "wsi_id", "case_id")
 CLASS = "prob_"
+FINEST = 16
+"""Tiles overlap by no more than all but this part of their edge; where they seem to, x and y are no level-0 px."""
 MOST_BYTES = 2**29
+MOST_SLIDES = 100
+"""Are named."""
 MOST_ROWS = 4_000_000
 """A slide of 128,000 x 128,000 px has so many tiles of 64 px."""
 
@@ -54,19 +61,24 @@ def read(path: Path, known: Known) -> Found:
     """
     with _opened(path) as file:
         columns, rows = _header(file, path)
-        name = _chosen(columns, known.column, path)
+        there = {columns[each]: each for each in _scores(columns)}
+        asked = columns.get(known.column.casefold(), known.column)
+        name = chosen(list(there), columns.values(), asked, "column", path).casefold()
         x, y = _first(columns, X), _first(columns, Y)
         sides = [side for side in ("width", "height") if side in columns] or [c for c in EDGES if c in columns][:1]
         wanted = [name, *([x, y] if x and y else []), *sides]
-        table = _numbers(rows, [list(columns).index(column) for column in wanted], wanted, path)
-    values: Values | None = "scaled" if name.startswith(CLASS) else None
-    called = columns[name] if len(_scores(columns)) > 1 or known.column else ""
+        at = [list(columns).index(column) for column in wanted]
+        slides = [index for index, column in enumerate(columns) if column in SLIDES][:1]
+        table = _numbers(_of_one_slide(rows, slides, path), at, wanted, path)
+    values: Values | None = "scaled" if name.startswith(CLASS) else "logits" if name in LOGITS else None
+    called = columns[name] if len(there) > 1 or known.column else ""
     if not (x and y):
         tiles, facts = from_bag(known, path)
         return Found(table[:, 0], tiles, values, called, facts)
     edge = _edge(table[:, 3:], sides, path)
     missing = "the table has no column of their edge (width and height, or tile_size)"
     tiles, facts = place(corners(table[:, 1:3], path), edge, known, missing=missing, path=path)
+    _check_unit(tiles, columns[x], columns[y], path)
     read_from = f"scores: column {columns[name]}; corners: {columns[x]} and {columns[y]}"
     return Found(table[:, 0], tiles, values, called, (read_from, *facts))
 
@@ -84,25 +96,31 @@ def _edge(sides: NDArray[np.float64], names: Sequence[str], path: Path) -> Edge 
     return Edge(float(found[0]), f"{found[0]:g} level-0 px, from {' and '.join(names)}")
 
 
-def _chosen(columns: Mapping[str, str], asked: str, path: Path) -> str:
-    there, names = _scores(columns), listed(columns.values(), 12)
-    if asked:
-        if asked.casefold() not in columns:
-            raise InputError(f"It has no column {asked!r}.", remedy=f"Columns: {names}.", path=path)
-        return asked.casefold()
-    if not there:
+def _check_unit(tiles: TileGrid, x: str, y: str, path: Path) -> None:
+    """Refuse corners that lie as near as rows and columns of a grid do."""
+    nearest = min((step for step in steps(tiles.xy) if step is not None), default=None)
+    if nearest is not None and nearest < tiles.size / FINEST:
         raise InputError(
-            f"It has no column of scores; its columns are {names}.",
-            remedy="Name it attention, or say which it is (--column).",
+            f"Its tiles are {tiles.size:g} level-0 px wide and lie mostly {nearest} px apart: {x} and {y} seem to be"
+            " rows and columns of a grid, or px of another level.",
+            remedy="Write the top-left corner of each tile in level-0 px: of a grid, its column and row times the"
+            " distance of tiles.",
             path=path,
         )
-    if len(there) > 1:
+
+
+def _of_one_slide(rows: Iterator[list[str]], at: Sequence[int], path: Path) -> Iterator[list[str]]:
+    """The rows, refused after the last one where the column of slides names several."""
+    slides: dict[str, None] = {}
+    for row in rows:
+        yield row
+        for index in at:
+            if len(row) > index and len(slides) < MOST_SLIDES and not row[0].startswith("#"):
+                slides[row[index].strip()] = None
+    if len(slides) > 1:
         raise InputError(
-            f"It has several columns of scores: {listed((columns[name] for name in there), 12)}.",
-            remedy="Choose one (--column).",
-            path=path,
+            f"It holds the scores of several slides: {listed(slides)}.", remedy="Save a file of each slide.", path=path
         )
-    return there[0]
 
 
 def _scores(columns: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What the numbers of an attention file are: told by the numbers, or asked for; never guessed."""
+"""What the numbers of an attention file are: told by its layout, a name or the numbers, or asked for; never guessed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def settle(scores: NDArray[np.float64], asked: str | None, layout: Values | None
     asked : str or None
         What the user says; it must be possible.
     layout : {"logits", "probabilities", "percentiles", "scaled"} or None
-        What the layout says, where that is certain.
+        What the layout or the name of the scores says, where that is certain.
     path : Path
         The file, for messages.
 
@@ -52,22 +52,20 @@ def settle(scores: NDArray[np.float64], asked: str | None, layout: Values | None
         return found, f"values: {found}, as given"
     if layout is not None:
         _check_possible(scores, layout, path)
-        return layout, f"values: {layout}, as the layout says"
+        return layout, f"values: {layout}, as the layout or the name of the scores says"
     low, high = float(scores.min()), float(scores.max())
     sums = scores.sum(axis=1)
     if low >= 0 and (np.abs(sums - 1) <= SUM_TOLD).all():
         _check_possible(scores, "probabilities", path)
         return "probabilities", f"values: probabilities, as they sum to {sums[0]:.6g}"
-    if low < 0 or high > 100:
-        which = f"as some are negative (least {low:.4g})" if low < 0 else f"as some exceed 100 (greatest {high:.4g})"
-        return "logits", f"values: logits, {which}"
     if _are_ranks(scores):
         _check_possible(scores, "percentiles", path)
         return "percentiles", "values: percentiles, as each is the rank of its tile in percent"
     raise InputError(
         f"Nothing tells what its values are: they lie between {low:.4g} and {high:.4g} and sum to {sums[0]:.4g}, as raw"
-        " scores, percentiles or scaled scores may.",
-        remedy=f"Say which (--values): {'; '.join(f'{name} ({words})' for name, words in MEANINGS.items())}.",
+        " scores and scaled ones may.",
+        remedy=f"Say which (--values): {'; '.join(f'{name} ({words})' for name, words in MEANINGS.items())}. What was"
+        " scaled otherwise (0 to 255, -1 to 1, z-scores, log10) is none of these: bring it to 0 to 1.",
         path=path,
     )
 
