@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event as Flag
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,12 @@ from qtpy.QtWidgets import QAbstractButton, QAbstractSpinBox, QComboBox, QFormLa
 from napari_asmil.annotations import read_annotations
 from napari_asmil.bags import read_bag
 from napari_asmil.encoders.resnet import NETWORKS, ResNet
+from napari_asmil.events import Finished
 from napari_asmil.viewer import layers, tissue
 from napari_asmil.viewer.docks.base import PathField
 from napari_asmil.viewer.docks.extract import AS_ENCODER, AT_MPP
 from napari_asmil.viewer.docks.open import OpenDock
+from napari_asmil.viewer.docks.roles import recast
 
 PATIENCE = 60_000
 """Milliseconds, for a machine that has much else to do."""
@@ -112,6 +115,88 @@ def test_outlines_of_another_slide_are_taken_away(opener: OpenDock, stained: Pat
     click(opener.open_button)
     assert outlines(opener) is None
     assert not opener.extract.save_button.isEnabled()
+
+
+def test_tissue_is_looked_for_on_the_slide_that_is_chosen_which_stays_chosen(
+    opener: OpenDock, stained: Path, pictured: Any, qtbot: Any
+) -> None:
+    opener.slide.set_path(pictured.slide)
+    click(opener.open_button)
+    opener.slide.set_path(stained)
+    click_and_wait(opener.extract.tissue_button, opener, qtbot)
+    assert opener.slide.path == opener.controller.opened.slide == stained
+    assert opener.extract.out.path == stained.with_suffix(".h5")
+    click_and_wait(opener.extract.start_button, opener, qtbot)
+    assert read_bag(stained.with_suffix(".h5")).slide_id == "stained"
+
+
+def test_outlines_outlive_the_dock_and_go_with_their_slide(
+    opener: OpenDock, model: Any, stained: Path, pictured: Any, qtbot: Any
+) -> None:
+    opener.slide.set_path(stained)
+    click_and_wait(opener.extract.tissue_button, opener, qtbot)
+    opener.close()
+    again = OpenDock(model)
+    qtbot.addWidget(again)
+    assert again.extract.save_button.isEnabled()
+    again.slide.set_path(pictured.slide)
+    click(again.open_button)
+    assert outlines(again) is None and not again.extract.save_button.isEnabled()
+
+
+def test_areas_stay_where_they_are_when_the_annotation_is_said_to_count_from_the_scanned_area(
+    opener: OpenDock, stained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = [[0, 0], [300, 0], [300, 200], [0, 200], [0, 0]]
+    (tmp_path / "area.geojson").write_text(json.dumps({"type": "Polygon", "coordinates": [ring]}))
+    opener.slide.set_path(stained)
+    click(opener.open_button)
+    assert opener.controller.slide is not None
+    opener.controller.slide.bounds = (100, 50)
+    contours = opener.controller.open_contours(tmp_path / "area.geojson")
+    opener.annotation.set_path(tmp_path / "area.geojson")
+    recast(opener.controller, contours.counted_from((100, 50)))
+    opener.extract.within.set_path(tmp_path / "area.geojson")
+    asked: list[Any] = []
+    monkeypatch.setattr(opener.controller.job, "start", lambda events, *_: asked.append(events.__self__))
+    click(opener.extract.start_button)
+    opener.extract.within_cropped.setChecked(True)
+    click(opener.extract.start_button)
+    assert [(job.cropped, job.within_cropped) for job in asked] == [(True, False), (True, True)]
+
+
+def test_a_search_that_is_stopped_finds_nothing(stained: Path) -> None:
+    stop, search = Flag(), tissue.Search(stained)
+    events = search.events(stop)
+    next(events)
+    stop.set()
+    (last,) = events
+    assert isinstance(last, Finished) and (last.why, search.found) == ("stopped", None)
+
+
+def test_saved_outlines_say_what_they_count_from(opener: OpenDock, stained: Path, qtbot: Any) -> None:
+    opener.slide.set_path(stained)
+    click_and_wait(opener.extract.tissue_button, opener, qtbot)
+    assert opener.controller.slide is not None
+    opener.controller.slide.bounds = (100, 50)
+    click(opener.extract.save_button)
+    assert "open the slide in QuPath with --no-crop" in opener.report.toPlainText()
+
+
+@pytest.mark.parametrize(("field", "says"), [("slide", "No slide is chosen"), ("out", "where the features go")])
+def test_what_is_missing_is_named(opener: OpenDock, stained: Path, field: str, says: str) -> None:
+    opener.slide.set_path(stained)
+    (opener.slide if field == "slide" else opener.extract.out).set_path(None)
+    since = len(notification_manager.records)
+    click(opener.extract.start_button)
+    assert says in complaint(since)
+
+
+def test_features_may_end_in_hdf5(opener: OpenDock, stained: Path, qtbot: Any) -> None:
+    opener.slide.set_path(stained)
+    opener.extract.out.set_path(stained.with_suffix(".hdf5"))
+    click_and_wait(opener.extract.start_button, opener, qtbot)
+    assert opener.features.path == stained.with_suffix(".hdf5")
 
 
 def test_a_person_may_delete_the_outlines_and_ask_for_them_again(opener: OpenDock, stained: Path, qtbot: Any) -> None:

@@ -5,20 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari_asmil.analysis.places import edges
-from napari_asmil.viewer import layers
+from napari_asmil.viewer import layers, lines
 
 if TYPE_CHECKING:
     from napari_asmil.bags import Bag
     from napari_asmil.viewer.controller import Controller
 
 COLOUR = "#0072b2"
-MOST_LINES = 200_000
-"""More are not drawn: the window would be felt to wait for them."""
 
 
 def layer_of(viewer: Any) -> Any | None:
     """The layer of tile edges, or None."""
-    return next((layer for layer in viewer.layers if layers.entry(layer).get("kind") == layers.FOOTPRINT), None)
+    return lines.layer_of(viewer, layers.FOOTPRINT)
 
 
 def bag_of(controller: Controller) -> Bag | None:
@@ -43,17 +41,10 @@ def show(controller: Controller) -> None:
     if bag is None or bag.tiles is None:
         return
     segments = edges(bag.tiles.xy, bag.tiles.size)
-    if len(segments) > MOST_LINES:
-        return
-    viewer = controller.viewer
-    selected = list(viewer.layers.selection)
-    data = layers.lines_data(segments, viewer.scene.camera.zoom, layers.FOOTPRINT)
-    viewer.layers.append(layers.make(data, name=f"{bag.slide_id} tiles", edge_color=COLOUR, opacity=0.7))
-    viewer.layers.selection = selected  # a layer that is added takes the selection
+    name = f"{bag.slide_id} tiles"
+    lines.show(controller.viewer, layers.FOOTPRINT, segments, name=name, edge_color=COLOUR, opacity=0.7)
 
 
 def hide(controller: Controller) -> None:
     """Take the edges away."""
-    layer = layer_of(controller.viewer)
-    if layer is not None:
-        controller.viewer.layers.remove(layer)
+    lines.hide(controller.viewer, layers.FOOTPRINT)

@@ -269,6 +269,7 @@ class Extraction:
     contours: Path | None = None
     roles: Mapping[str, Role] = field(default_factory=dict)
     cropped: bool = False
+    within_cropped: bool = False
 
     def events(self, stop: Flag) -> Iterator[Event]:
         """The job."""
@@ -289,5 +290,6 @@ class Extraction:
             contours=self.contours,
             roles=self.roles,
             cropped=self.cropped,
+            within_cropped=self.within_cropped,
             stop=stop,
         )

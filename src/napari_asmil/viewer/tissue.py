@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event as Flag
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
 from napari_asmil.events import Finished, Started
-from napari_asmil.viewer import layers
+from napari_asmil.viewer import layers, lines
 from napari_asmil.words import counted
 
 if TYPE_CHECKING:
     from napari_asmil.annotations import Contours
     from napari_asmil.events import Event
+    from napari_asmil.viewer.controller import Controller
 
 COLOUR = "#009e73"
-MOST_LINES = 200_000
-"""More are not drawn: the window would be felt to wait for them."""
 
 
 @dataclass
@@ -34,7 +34,7 @@ class Search:
     within : Path or None
         An annotation file.
     cropped : bool
-        Annotation files of this slide count from its scanned area.
+        The annotation file counts from the scanned area of the slide, and outlines that are saved will.
     found : Contours or None
         The outlines, when the job is done.
     """
@@ -63,27 +63,59 @@ class Search:
                     f"from {self.within.name}",
                 )
                 self.found.check_on(slide.frame.size)
+        if stop.is_set():
+            self.found = None
+            yield Finished(self.slide, "stopped", "Stopped; no outline is drawn.")
+            return
         yield Finished(self.slide, "done", f"{counted(len(self.found.polygons), 'outline')}; {words}.")
 
 
 def layer_of(viewer: Any) -> Any | None:
     """The layer of outlines, or None."""
-    return next((layer for layer in viewer.layers if layers.entry(layer).get("kind") == layers.TISSUE), None)
+    return lines.layer_of(viewer, layers.TISSUE)
 
 
 def show(viewer: Any, slide: Path, contours: Contours) -> bool:
     """Draw outlines in place of those drawn; False where they are too many to be drawn."""
-    hide(viewer)
-    segments = contours.segments()
-    if len(segments) > MOST_LINES:
-        return False
-    data = layers.lines_data(segments, viewer.scene.camera.zoom, layers.TISSUE)
-    viewer.layers.append(layers.make(data, name=f"{layers.slide_name(slide)} tissue", edge_color=COLOUR))
-    return True
+    name = f"{layers.slide_name(slide)} tissue"
+    return lines.show(viewer, layers.TISSUE, contours.segments(), name=name, edge_color=COLOUR)
 
 
 def hide(viewer: Any) -> None:
     """Take the outlines away."""
-    layer = layer_of(viewer)
-    if layer is not None:
-        viewer.layers.remove(layer)
+    lines.hide(viewer, layers.TISSUE)
+
+
+@dataclass
+class Outlines:
+    """The search whose outlines are shown, while its slide is: it outlives the dock that began it."""
+
+    search: Search | None = None
+
+
+_OF: WeakKeyDictionary[Controller, Outlines] = WeakKeyDictionary()
+
+
+def outlines_of(controller: Controller) -> Outlines:
+    """The outlines of a window; they go when another slide is shown."""
+    if controller not in _OF:
+        held = _OF[controller] = Outlines()
+        viewer_of = ref(controller)
+
+        def on_stage(kind: str) -> None:
+            found = viewer_of()
+            shown = None if found is None else found.slide
+            if kind == "slide" and held.search and found and (shown is None or shown.path != held.search.slide):
+                held.search = None
+                hide(found.viewer)
+
+        def on_event(event: Event) -> None:
+            found, search = viewer_of(), held.search
+            if found and search and isinstance(event, Finished) and search.found and event.path == search.slide:
+                drawn = show(found.viewer, search.slide, search.found)
+                too_many = [] if drawn else ["Too many lines to draw."]
+                found.tell([f"TISSUE {search.slide.name}", event.message, *too_many])
+
+        controller.stage.changed.connect(on_stage)
+        controller.job.event.connect(on_event)
+    return _OF[controller]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from napari.utils.notifications import show_error
 from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -19,12 +18,13 @@ from qtpy.QtWidgets import (
 from napari_asmil.annotations import Contours, write_geojson
 from napari_asmil.errors import InputError
 from napari_asmil.events import Event, Finished
+from napari_asmil.slides.slide import USER
 from napari_asmil.viewer import tissue
 from napari_asmil.viewer.controller import Controller
 from napari_asmil.viewer.docks.base import PathField, add_row
 from napari_asmil.viewer.docks.encoder import EncoderChoice
 from napari_asmil.viewer.layers import slide_name
-from napari_asmil.viewer.opening import Extraction
+from napari_asmil.viewer.opening import Extraction, Request, open_request
 from napari_asmil.viewer.status import allowed
 
 LEVEL0, AT_MPP, AS_ENCODER = "level-0 px", "px at a scale", "as the encoder wants"
@@ -45,12 +45,13 @@ class ExtractGroup(QGroupBox):
         super().__init__("Make tiles and features from the slide")
         self._controller, self._slide, self._annotation, self._features = controller, slide, annotation, features
         self._say = say
-        self._search: tissue.Search | None = None
+        self._outlines = tissue.outlines_of(controller)
         self.encoder = EncoderChoice()
         self.unit = QComboBox()
         self.tile, self.mpp, self.least = QSpinBox(), QDoubleSpinBox(), QSpinBox()
         self.cover = QCheckBox("Whole image, no tissue mask")
         self.within = PathField({"Contours around tissue": AREAS}, "found by itself")
+        self.within_cropped = QCheckBox("From the scanned area")
         self.tissue_button, self.save_button = QPushButton("Show tissue"), QPushButton("Save outlines")
         self.out = PathField({"Feature file to write": ">"}, "feature file to write (.h5)")
         self.start_button = QPushButton("Make features")
@@ -88,6 +89,10 @@ class ExtractGroup(QGroupBox):
         form.addRow("", self.cover)
         add_row(form, "Least tissue", self.least, "Share of a tile that must be tissue; at 0 any will do")
         add_row(form, "Within", self.within, "Contours to lay tiles in, instead of tissue that is found by colour")
+        self.within_cropped.setToolTip(
+            "Contours to lay tiles in, and outlines that are saved, count from there: as QuPath does without --no-crop"
+        )
+        form.addRow("", self.within_cropped)
         self.tissue_button.setToolTip("Draw the outline of what tiles will be laid on: tissue, or the contours above")
         self.save_button.setToolTip("Write the outlines beside the slide, to edit them in QuPath, and lay tiles within")
         buttons = QHBoxLayout()
@@ -102,8 +107,10 @@ class ExtractGroup(QGroupBox):
         """Start the job the fields name."""
         slide, out, unit = self._slide.path, self.out.path, self.unit.currentText()
         try:
-            if slide is None or out is None:
-                raise InputError("No slide or no feature file is chosen.", remedy="Choose the slide above.")
+            if slide is None:
+                raise InputError("No slide is chosen.", remedy="Choose the slide above.")
+            if out is None:
+                raise InputError("It is not said where the features go.", remedy="Fill in 'Write to'.")
             drawn, cover = self._drawn(), self.cover.isChecked()
             extraction = Extraction(
                 slide,
@@ -119,11 +126,12 @@ class ExtractGroup(QGroupBox):
                 min_tissue=self.least.value() / 100,
                 contours=self._annotation.path,
                 roles={} if drawn is None else drawn.chosen,
-                cropped=self._cropped(),
+                cropped=drawn is not None and any(drawn.origin),
+                within_cropped=not cover and self.within.path is not None and self.within_cropped.isChecked(),
             )
             self._controller.job.start(extraction.events, f"Making features of {slide.name}", "tiles")
         except InputError as error:
-            show_error(str(error))
+            self._controller.refuse(error)
 
     def show_tissue(self) -> None:
         """Find and draw what tiles will be laid on."""
@@ -132,41 +140,46 @@ class ExtractGroup(QGroupBox):
             if slide is None:
                 raise InputError("No slide is chosen.", remedy="Choose the slide above.")
             if self._controller.slide is None or self._controller.slide.path != slide:
-                self._controller.open_slide(slide)
-            self._search = tissue.Search(slide, self._slide_mpp(), self.within.path, self._cropped())
-            self._controller.job.start(self._search.events, f"Finding tissue of {slide.name}", "slides")
+                open_request(self._controller, Request(slide=slide))
+            search = tissue.Search(slide, self._slide_mpp(), self.within.path, self.within_cropped.isChecked())
+            self._controller.job.start(search.events, f"Finding tissue of {slide.name}", "slides")
+            self._outlines.search = search
         except InputError as error:
-            show_error(str(error))
+            self._controller.refuse(error)
 
     def save_outlines(self) -> None:
         """Write the outlines that are drawn beside the slide, and lay tiles within them from now on."""
-        if self._search is None or self._search.found is None:
+        search = self._outlines.search
+        if search is None or search.found is None:
             return
-        path = self._search.slide.with_name(f"{slide_name(self._search.slide)}_tissue.geojson")
+        path = search.slide.with_name(f"{slide_name(search.slide)}_tissue.geojson")
         try:
             if path.exists():
                 raise InputError("There is one already; it is not overwritten.", remedy="Move it away.", path=path)
-            write_geojson(path, self._search.found)
+            write_geojson(path, search.found)
         except InputError as error:
-            show_error(str(error))
+            self._controller.refuse(error)
             return
         self.within.set_path(path)
-        self._say([f"Outlines written to {path}. Edited there, they are what tiles are laid in."])
+        self.within_cropped.setChecked(any(search.found.origin))
+        shown = self._controller.slide
+        qupath = (
+            "They count from the slide's corner: open the slide in QuPath with --no-crop, or find and save them again"
+            " with 'From the scanned area'."
+        )
+        whole = shown is not None and any(shown.bounds) and not any(search.found.origin)
+        said = f"Outlines written to {path}. Edited there, they are what tiles are laid in."
+        self._say([said, *([qupath] if whole else [])])
 
     def _drawn(self) -> Contours | None:
         """The contours of the annotation that is chosen above, where they are drawn."""
         drawn = self._controller.contours
         return drawn if drawn is not None and drawn.path == self._annotation.path else None
 
-    def _cropped(self) -> bool:
-        """Whether annotation files of this slide count from its scanned area: as the one that is drawn does."""
-        drawn = self._drawn()
-        return drawn is not None and any(drawn.origin)
-
     def _slide_mpp(self) -> float | None:
         """What a person said of the pixel size of the slide that is shown."""
         shown = self._controller.slide
-        given = shown is not None and shown.path == self._slide.path and shown.mpp_source == "the user"
+        given = shown is not None and shown.path == self._slide.path and shown.mpp_source == USER
         return shown.mpp if shown is not None and given else None
 
     def _suggest(self) -> None:
@@ -177,22 +190,14 @@ class ExtractGroup(QGroupBox):
     def _on_event(self, event: Event) -> None:
         if not isinstance(event, Finished):
             return
-        search = self._search
-        if search is not None and search.found is not None and event.path == search.slide:
-            drawn = tissue.show(self._controller.viewer, search.slide, search.found)
-            self._say([f"TISSUE {search.slide.name}", event.message, *([] if drawn else ["Too many lines to draw."])])
-            self._enable()
-        elif event.path.suffix == ".h5":
+        self._enable()
+        if event.path.suffix.lower() in (".h5", ".hdf5"):
             self._say([f"{event.path.name}: {event.why}", event.message])
             if event.why == "done":
                 self._features.set_path(event.path)
 
     def _on_stage(self, kind: str) -> None:
-        """Take outlines away that are of another slide than the one shown."""
-        shown = self._controller.slide
-        if kind == "slide" and self._search is not None and (shown is None or shown.path != self._search.slide):
-            self._search = None
-            tissue.hide(self._controller.viewer)
+        if kind == "slide":
             self._enable()
 
     def _enable(self) -> None:
@@ -200,8 +205,9 @@ class ExtractGroup(QGroupBox):
         unit = self.unit.currentText()
         self.tile.setEnabled(unit != AS_ENCODER)
         self.mpp.setEnabled(unit == AT_MPP)
-        for field in (self.least, self.within):
+        for field in (self.least, self.within, self.within_cropped):
             field.setEnabled(not self.cover.isChecked())
         self.tissue_button.setEnabled(can and not self.cover.isChecked())
-        self.save_button.setEnabled(self._search is not None and self._search.found is not None)
+        search = self._outlines.search
+        self.save_button.setEnabled(search is not None and search.found is not None)
         self.start_button.setEnabled(can)
