@@ -9,10 +9,13 @@ import zipfile
 import h5py
 import numpy as np
 import pytest
+import shapely
 import tifffile
 import zarr
 
-from napari_asmil.bags import read_bag, read_bags
+from napari_asmil.bags import read_bag, read_bags, read_cohort
+from napari_asmil.bags.hdf5 import load_features
+from napari_asmil.bags.naming import class_names
 from napari_asmil.errors import InputError
 from tests.bags import layouts
 from tests.bags.collections import one_file, torchmil
@@ -63,7 +66,6 @@ def test_another_table_in_the_place_of_the_first_is_read(tmp_path):
 
 def test_two_datasets_of_one_file_are_not_taken_for_each_other(tmp_path):
     path = layouts.hdf5(tmp_path / "s.h5", {"feats": FEATURES, "patch_embeddings": FEATURES * 2})
-    from napari_asmil.bags.hdf5 import load_features
 
     assert np.array_equal(load_features(path, "feats", "s"), FEATURES)
     assert np.array_equal(load_features(path, "patch_embeddings", "s"), FEATURES * 2)
@@ -370,3 +372,90 @@ def test_a_pixel_size_is_of_the_slide_only_where_the_slide_said_it(tmp_path, sli
     given = 0.51 if write is layouts.stamp else 0.52
     bag = read_bag(path, slide=slide, mpp=given)
     assert bag.mpp == given and any(f"{given} µm per px (as given)" in line for line in bag.derivation)
+
+
+# --- what rows and classes there are ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["npz", "CLAM"])
+@pytest.mark.parametrize("rows", [len(XY) - 1, len(XY) + 1])
+def test_rows_that_do_not_match_are_refused_where_tiles_cannot_be_placed_too(tmp_path, name, rows):
+    coords = np.arange(2 * rows).reshape(rows, 2)
+    if name == "npz":
+        path = tmp_path / "s.npz"
+        np.savez(path, features=FEATURES, coords=coords)
+    else:
+        path = layouts.hdf5(tmp_path / "h5_files" / "s.h5", {"features": FEATURES, "coords": coords})
+    with pytest.raises(InputError, match=f"12 feature rows but {rows} coordinates"):
+        read_bag(path)
+
+
+def test_classes_that_are_whole_numbers_stand_in_their_order_and_others_in_that_of_words():
+    assert class_names(["10", "2", "-1", "2"]) == ("-1", "2", "10")
+    assert class_names(["b", "10", "a", "2"]) == ("10", "2", "a", "b")
+    for odd in ("--1", "-", "1-", "9" * 5000, "²", ""):
+        assert class_names([odd, "0"]) == tuple(sorted([odd, "0"]))
+
+
+@pytest.mark.parametrize("labels", [(10, 2, 10, 2), ("10", "2", "10", "2")])
+def test_classes_of_one_file_stand_in_the_order_of_numbers(tmp_path, labels):
+    cohort = read_cohort(one_file(tmp_path / "all.h5", labels))
+    assert cohort.class_names == ("2", "10") and cohort.labels == {"s0": 1, "s1": 0, "s2": 1, "s3": 0}
+
+
+def test_a_label_that_looks_like_a_number_and_is_none_is_a_word(tmp_path):
+    assert read_cohort(one_file(tmp_path / "all.h5", ("--1", "0", "--1", "0"))).class_names == ("--1", "0")
+    (tmp_path / "t.csv").write_text("slide_id,label\ns0,--1\ns1,0\ns2,--1\ns3,0\n")
+    assert read_cohort(tmp_path / "all.h5", tmp_path / "t.csv").class_names == ("--1", "0")
+
+
+def test_classes_of_torchmil_stand_in_the_order_of_numbers(tmp_path):
+    torchmil(tmp_path)
+    for name, label in {"s0": 10, "s1": 2, "s2": 10, "s3": 2}.items():
+        np.save(tmp_path / "labels" / f"{name}.npy", np.array([label]))
+    cohort = read_cohort(tmp_path)
+    assert cohort.class_names == ("2", "10") and cohort.labels == {"s0": 1, "s1": 0, "s2": 1, "s3": 0}
+
+
+def test_splits_of_some_of_torchmils_slides_are_not_used(tmp_path):
+    torchmil(tmp_path)
+    (tmp_path / "splits.csv").write_text("bag_name,split\ns0,train\ns1,train\ns2,test\n")
+    cohort = read_cohort(tmp_path)
+    assert cohort.splits == {}
+    assert "splits.csv has no split for 1 slide (s3): it is not used" in cohort.notes
+
+
+def test_clams_attributes_that_contradict_tridents_are_told_of(tmp_path):
+    attrs = {**layouts.CLAM_ATTRS, "patch_size": 256, "downsample": np.array((4.0, 4.0)), "patch_size_level0": 256}
+    path = layouts.hdf5(tmp_path / "s.h5", {"features": FEATURES, "coords": XY}, {"coords": attrs})
+    bag = read_bag(path)
+    assert bag.tiles.size == 1024
+    told = [line for line in bag.derivation if "the file contradicts itself: that is 1024 level-0 px" in line]
+    assert len(told) == 1 and "256 level-0 px, from the attribute patch_size_level0" in told[0]
+    with h5py.File(path, "a") as file:
+        file["coords"].attrs["patch_size_level0"] = 1024
+    assert not any("contradicts" in line for line in read_bag(path).derivation)
+
+
+@pytest.mark.parametrize(
+    ("spec", "box", "words"),
+    [
+        ({"width": 256, "base_downsample": 2.0}, 512, "256 px x 2 = 512 level-0 px, from tile_spec of tiles"),
+        ({}, 512, "512 level-0 px, from the boxes of shapes/tiles"),
+        ({"width": 256, "base_downsample": 1.0}, 512, "tile_spec says 256 level-0 px, the boxes of shapes 512"),
+    ],
+)
+def test_the_edge_is_that_of_tile_spec_and_of_the_boxes(tmp_path, shapes, spec, box, words):
+    path = layouts.wsidata(tmp_path)
+    zarr.open_group(path, mode="a").attrs["tile_spec"] = {"tiles": spec}
+    shapes(path, np.arange(len(XY)), geometry=[shapely.box(*corner, *(corner + box)).wkb for corner in XY])
+    bag = read_bag(path)
+    assert bag.tiles.size == box and np.array_equal(bag.tiles.xy, XY)
+    assert any(words in line for line in bag.derivation)
+
+
+def test_shapes_with_other_rows_than_the_table_do_not_place_tiles(tmp_path, shapes):
+    path = layouts.wsidata(tmp_path)
+    shapes(path, np.arange(len(XY) - 1), XY[:-1])
+    bag = read_bag(path)
+    assert bag.tiles is None and any("11 rows for 12 rows" in line for line in bag.derivation)

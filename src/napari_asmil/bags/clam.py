@@ -88,8 +88,12 @@ def read(path: Path, given: Given) -> Bag:
 
 
 def edge_of(coords: Any, path: Path, where: str) -> Edge | None:
-    """The edge that attributes of a dataset of coordinates say, CLAM's or TRIDENT's; None when they do not."""
-    return clam_edge(coords, path, where) or trident_edge(coords, path, f" ({where})")
+    """The edge that attributes of a dataset of coordinates say, CLAM's or else TRIDENT's; None when they do not."""
+    clam, trident = clam_edge(coords, path, where), trident_edge(coords, path, f" ({where})")
+    if clam is None or trident is None or abs(clam.size - trident.size) <= 1:
+        return clam or trident
+    doubt = f"the file contradicts itself: that is {clam.size:g} level-0 px, which is taken, but {trident.how}"
+    return replace(clam, doubts=(*clam.doubts, doubt))
 
 
 def edge_beside(path: Path, xy: NDArray[np.int64], tile_size: float | None = None) -> tuple[Edge | None, list[str]]:

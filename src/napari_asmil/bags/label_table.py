@@ -10,7 +10,7 @@ from napari_asmil.bags.bag import Bag
 from napari_asmil.bags.challenge import recognised
 from napari_asmil.bags.cohort import Cohort, Split, refuse
 from napari_asmil.bags.joining import joined
-from napari_asmil.bags.naming import PATIENT_COLUMNS, found, slide_column, slide_column_or_refuse
+from napari_asmil.bags.naming import PATIENT_COLUMNS, class_names, found, slide_column, slide_column_or_refuse
 from napari_asmil.bags.slide_files import SlideFiles, beside, paths_in
 from napari_asmil.bags.splits import has_split_columns, read_splits, split_column, splits_in, splits_of
 from napari_asmil.bags.tables import Table, read_table
@@ -100,7 +100,7 @@ def _labelled(cohort: Cohort, table: Table, label: str, subset: bool) -> Cohort:
     bags = {bag.slide_id: bag for bag in cohort.bags}
     slide = slide_column_or_refuse(table, bags) if _label_column(table, label) else ""
     rows, notes = _by_slide(table, slide, bags, subset)
-    given, class_names = _classes(rows, _label_column(table, label), table.path)
+    given, classes = _classes(rows, _label_column(table, label), table.path)
     splits = splits_in(table, rows)
     column = split_column(table)
     if splits and column != "split":
@@ -116,7 +116,7 @@ def _labelled(cohort: Cohort, table: Table, label: str, subset: bool) -> Cohort:
     return Cohort(
         bags=tuple(_placed(bags[slide], row, table) for slide, row in rows.items()),
         labels=given,
-        class_names=class_names,
+        class_names=classes,
         splits=splits,
         patients=patients if patients and all(patients.values()) else None,
         source=table.path,
@@ -215,10 +215,8 @@ def _classes(rows: Mapping[str, Mapping[str, str]], label: str, path: Path) -> t
         "Give its class, or take its row out (and train with --subset).",
         path,
     )
-    values = {row[label] for row in rows.values()}
-    numbers = all(value.lstrip("-").isdecimal() for value in values)
-    class_names = tuple(sorted(values, key=int) if numbers else sorted(values))
-    return {slide: class_names.index(row[label]) for slide, row in rows.items()}, class_names
+    classes = class_names(row[label] for row in rows.values())
+    return {slide: classes.index(row[label]) for slide, row in rows.items()}, classes
 
 
 def _placed(bag: Bag, row: Mapping[str, str], table: Table) -> Bag:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
@@ -13,6 +14,14 @@ SLIDE_COLUMNS = ("slide_id", "slide", "image", "image_id", "bag_name", "filename
 PATIENT_COLUMNS = ("patient", "patient_id", "case_id")
 PATH_COLUMNS = ("slide_path", "full_path")
 """In the order in which they are asked; upper and lower case are alike."""
+
+
+def class_names(values: Iterable[str]) -> tuple[str, ...]:
+    """Each value once, in order: as numbers where all are whole numbers, so that 2 comes before 10; else as words."""
+    named = set(values)
+    if all(re.fullmatch(r"-?\d{1,18}", value) for value in named):
+        return tuple(sorted(named, key=lambda value: (int(value), value)))
+    return tuple(sorted(named))
 
 
 def stem(name: str) -> str:

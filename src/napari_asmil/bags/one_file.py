@@ -21,6 +21,7 @@ from napari_asmil.bags.cohort import Cohort
 from napari_asmil.bags.edges import placed, same_rows
 from napari_asmil.bags.given import Given
 from napari_asmil.bags.hdf5 import dataset, loader, numbers, opened
+from napari_asmil.bags.naming import class_names
 from napari_asmil.errors import InputError
 from napari_asmil.words import listed
 
@@ -64,8 +65,7 @@ def read(path: Path, given_of: Callable[[str], Given]) -> Cohort:
         notes = (f"the file has no label for slide {listed(without)}, so none is taken from it",)
         return Cohort(tuple(bags), notes=notes)
     words = {name: str(label) for name, label in labels.items()}
-    numbers = all(word.lstrip("-").isdecimal() for word in words.values())
-    classes = tuple(sorted(set(words.values()), key=int) if numbers else sorted(set(words.values())))
+    classes = class_names(words.values())
     return Cohort(
         tuple(bags),
         {name: classes.index(word) for name, word in words.items()},

@@ -26,7 +26,7 @@ from napari_asmil.bags.cohort import Cohort, Split
 from napari_asmil.bags.edges import placed, same_rows
 from napari_asmil.bags.given import Given
 from napari_asmil.bags.hdf5 import dataset, opened
-from napari_asmil.bags.naming import found
+from napari_asmil.bags.naming import class_names, found
 from napari_asmil.bags.splits import read_splits
 from napari_asmil.errors import InputError
 from napari_asmil.words import counted, listed
@@ -72,16 +72,16 @@ def read(path: Path, given_of: Callable[[str], Given]) -> Cohort:
         bags.append(bag if given.slide is None else bag.on_slide(given.slide))
         label = located.base / "labels" / file.name
         if label.is_file():
-            labels[file.stem] = _label(label)
-    classes = sorted(set(labels.values()))
+            labels[file.stem] = str(_label(label))
+    classes = class_names(labels.values())
     splits, notes = _splits(located.base, labels.keys() | {bag.slide_id for bag in bags})
     if labels:
         notes.append("labels: those of the data set's folder labels")
     return Cohort(
         tuple(bags),
         {name: classes.index(label) for name, label in labels.items()},
-        tuple(map(str, classes)),
-        splits if len(splits) == len(bags) else {},
+        classes,
+        splits,
         source=path,
         notes=tuple(notes),
     )
