@@ -166,7 +166,7 @@ def test_torchmils_splits_of_other_slides_are_told_and_not_used(tmp_path):
     [
         ("coords", XY[:2], "3 feature rows but 2 coordinates"),
         ("labels", np.array([0, 1]), "no one label but an array of shape"),
-        ("labels", np.array(["tumour"]), "no one label but an array of shape"),
+        ("labels", np.array(["tumour"]), r"labels, str192 of shape \(1,\), are no numbers"),
         ("features", np.ones(4), "one vector of 4 numbers"),
         ("features", np.array([{}, {}]), r"no array that can be read \(.*Python objects|no array that can be read"),
     ],
