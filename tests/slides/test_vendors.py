@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import openslide as reference
@@ -15,7 +16,7 @@ from PIL import Image
 
 from napari_asmil import open_slide
 from napari_asmil.errors import InputError
-from napari_asmil.slides import openslide
+from napari_asmil.slides import openslide, tiff_scale
 from tests.slides.layouts import STRIPS, TILED, leica, philips, ventana
 from tests.slides.layouts import ome as write_ome
 
@@ -93,6 +94,45 @@ def test_label_macro_and_thumbnail_of_an_svs_equal_openslides(tmp_path, area):
         }
         np.testing.assert_array_equal(through.associated["label"].read(), area[:30, :40])
         through.close()
+
+
+def test_of_images_of_one_size_the_first_is_shown_and_the_other_is_named(tmp_path, area):
+    path = tmp_path / "two.ome.tif"
+    with tifffile.TiffWriter(path, ome=True) as writer:
+        for picture in (area, 255 - area):
+            writer.write(picture, photometric="rgb", metadata={"axes": "YXS"})
+    with open_slide(path) as slide:
+        np.testing.assert_array_equal(slide.levels[0], area)
+        assert any("holds 2 images; the largest is shown, not" in line for line in slide.describe())
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "centre"),
+    [
+        (2**32 - 1_500_000, 400_000, (-1_500_000, 400_000)),
+        (1_500_000, 2**32 - 1, (1_500_000, -1)),
+        (-7, 2**31 - 1, (-7, 2**31 - 1)),
+        (None, 4, None),
+    ],
+)
+def test_the_middle_of_a_hamamatsu_slide_from_that_of_its_glass_has_a_sign(x, y, centre):
+    """Tags 65422 and 65423: nanometres right and down, in 32 bits that may be written as if there were no sign."""
+    page = SimpleNamespace(is_ndpi=True, tags=SimpleNamespace(valueof={65422: x, 65423: y}.get))
+    assert tiff_scale.centre_nm(page) == centre
+    page.is_ndpi = False
+    assert tiff_scale.centre_nm(page) is None
+
+
+def test_a_resolution_without_a_unit_is_by_the_inch_as_tiff_has_it(tmp_path, area):
+    path = tmp_path / "slide.tif"
+    tifffile.imwrite(path, area, resolution=(101600, 101600), resolutionunit=3, **TILED)
+    with tifffile.TiffFile(path) as file:
+        at = file.pages[0].tags["ResolutionUnit"].offset
+    content = bytearray(path.read_bytes())
+    content[at : at + 2] = (297).to_bytes(2, "little")  # PageNumber, which says nothing
+    path.write_bytes(content)
+    with open_slide(path) as slide:
+        assert slide.mpp == pytest.approx(0.25)
 
 
 # --- the order in which sizes are believed -----------------------------------------------------------------

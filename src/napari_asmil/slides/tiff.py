@@ -172,7 +172,8 @@ def _area(series: Any) -> int:
 
 
 def _largest(series: list[Any]) -> Any:
-    return max(reversed(series), key=_area)
+    """Of equals the first, as OME-TIFF counts them."""
+    return max(series, key=_area)
 
 
 def _kind(series: Any) -> str:
