@@ -15,6 +15,8 @@ FIELDS = {
     "--role GROUP=tumour": "What the contours count as",
     "--role": "What the contours count as",
     "--cropped": "Counted from the scanned area",
+    "--within-cropped": "From the scanned area",
+    "--tile-px": "Tile edge",
     "--min-tissue": "Least tissue",
     "--size": "Tile edge",
     "--cover": "Whole image",
