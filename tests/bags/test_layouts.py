@@ -547,12 +547,12 @@ def test_an_edge_in_an_npz_that_is_none_is_refused(tmp_path, edge):
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 def test_csv_files_may_use_other_delimiters_quotes_and_columns(tmp_path, delimiter):
-    rows = [["", "x", "y", '"f0"', "f1", "score"], [0, 10, 20, 0.5, -1, 9], [1, 30, 20, 1e-3, 2, 9]]
+    rows = [["", "x", "y", '"f0"', "f1", "f2", "score"], [0, 10, 20, 0.5, -1, 3, 9], [1, 30, 20, 1e-3, 2, 4, 9]]
     text = "".join(delimiter.join(map(str, row)) + "\n" for row in rows)
     (tmp_path / "s.csv").write_text("\ufeff" + text, encoding="utf-8")
     bag = read_bag(tmp_path / "s.csv", tile_size=20)
     np.testing.assert_array_equal(bag.tiles.xy, [[10, 20], [30, 20]])
-    np.testing.assert_allclose(bag.features(), [[0.5, -1], [1e-3, 2]])
+    np.testing.assert_allclose(bag.features(), [[0.5, -1, 3], [1e-3, 2, 4]])
     assert "not read: column (no name), score" in said(bag)
 
 
@@ -566,6 +566,14 @@ def test_csv_files_may_use_other_delimiters_quotes_and_columns(tmp_path, delimit
         "train,val,test\na,b,c\n",
         "0,1",
         "",
+        "f0,f1\n1,2\n",
+        "x,y,prob_0,prob_1,prob_2\n1,2,0.5,0.25,0.25\n",
+        "x,y,attention_0,attention_1,attention_2\n1,2,3,4,5\n",
+        "x,y,Logits 0,Logits 1,Logits 2\n1,2,3,4,5\n",
+        "x0,y0,x1,y1,x2,y2,attention\n1,2,3,4,5,6,7\n",
+        "case,fold_0,fold_1,fold_2\na,1,2,3\n",
+        "class_0,class_1,class_2\n1,2,3\n",
+        "case,0,1,2\na,train,test,val\n",
     ],
 )
 def test_tables_of_something_else_are_no_features(tmp_path, text):
@@ -575,22 +583,22 @@ def test_tables_of_something_else_are_no_features(tmp_path, text):
 
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_decimal_commas_are_told(tmp_path, quote):
-    (tmp_path / "s.csv").write_text(f"f0;f1\n1;2\n{quote}-0,25{quote};1e3\n")
+    (tmp_path / "s.csv").write_text(f"f0;f1;f2\n1;2;3\n{quote}-0,25{quote};1e3;0\n")
     with pytest.raises(InputError, match=r"written with decimal commas, as -0,25\. Save the table with decimal points"):
         read_bag(tmp_path / "s.csv").features()
 
 
 def test_a_row_with_more_values_than_columns_is_refused_and_not_read_askew(tmp_path):
-    (tmp_path / "s.csv").write_text("f0,f1\n1,2\n0,25,1,5\n")
-    with pytest.raises(InputError, match="Row 2 of the table has 4 values for 2 columns"):
+    (tmp_path / "s.csv").write_text("f0,f1,f2\n1,2,3\n0,25,1,5\n")
+    with pytest.raises(InputError, match="Row 2 of the table has 4 values for 3 columns"):
         read_bag(tmp_path / "s.csv")
 
 
 def test_a_row_that_cannot_be_read_is_told(tmp_path):
-    (tmp_path / "s.csv").write_text("f0,f1\n1,2\n1,two\n")
+    (tmp_path / "s.csv").write_text("f0,f1,f2\n1,2,3\n1,two,3\n")
     with pytest.raises(InputError, match=r"A row of the table cannot be read .*two"):
         read_bag(tmp_path / "s.csv").features()
-    (tmp_path / "s.csv").write_text("f0,f1\n")
+    (tmp_path / "s.csv").write_text("f0,f1,f2\n")
     with pytest.raises(InputError, match="has no tiles"):
         read_bag(tmp_path / "s.csv")
 

@@ -8,12 +8,14 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_asmil import bags
 from napari_asmil.bags import Given
 from napari_asmil.errors import InputError
+from napari_asmil.geometry import TileGrid
 from napari_asmil.maps import ScoreMap, read_map, sniff
 from tests.maps import layouts
 from tests.maps.layouts import EDGE, LAYOUTS, LOGITS, PERCENTILES, TILES, XY, block_map, patches, softmax
@@ -226,3 +228,42 @@ def test_any_places_and_scores_come_back_from_a_table_and_from_arrays(
         expected = z.astype(np.float32) if name == "s.h5" else z
         np.testing.assert_array_equal(found.scores[0], expected)
         assert found.tiles.size == edge
+
+
+def white(path: Path, size: tuple[int, int] = layouts.SLIDE) -> Path:
+    pixels = np.full((size[1], size[0], 3), 255, np.uint8)
+    tifffile.imwrite(path, pixels, tile=(64, 64), photometric="rgb", resolution=(20000, 20000), resolutionunit=3)
+    return path
+
+
+def test_the_size_of_a_pixel_that_a_person_says_counts_also_with_features(tmp_path: Path) -> None:
+    path, slide = layouts.npy_vector(tmp_path), white(tmp_path / "s1.tif")
+    file = tmp_path / "s1_features" / "s1.h5"
+    for features in (file, bags.read_bag(file)):
+        for known in (Given.of(slide, mpp=0.25), Given(mpp=0.25)):
+            assert read_map(path, features=features, given=known, values="logits").bag.mpp == 0.25
+        assert read_map(path, features=features, given=Given(), values="logits").bag.mpp == 0.5
+
+
+def test_places_of_slideflow_are_those_of_the_features_where_they_are_given(tmp_path: Path) -> None:
+    path = layouts.slideflow_npz(tmp_path)
+    np.savez(tmp_path / "s1.index.npz", arr_0=XY + 1000)
+    found = read_map(path, features=layouts.features(tmp_path))
+    np.testing.assert_array_equal(found.tiles.xy, XY)
+    assert len(found.digest) == 64
+
+
+def test_features_of_the_same_corners_and_another_edge_are_of_other_tiles(tmp_path: Path) -> None:
+    patches(tmp_path)
+    path = block_map(tmp_path / "heatmaps" / "s1_blockmap.h5")
+    other = bags.in_memory_bag("s1", np.ones((TILES, 3)), TileGrid(XY, 50), slide_size=layouts.SLIDE)
+    found = read_map(path, features=other)
+    assert found.tiles.size == EDGE and found.digest == ""
+    assert "the features of s1 are of other tiles and say nothing more here" in found.facts
+
+
+def test_an_edge_that_contradicts_the_features_is_refused_for_scores_without_places(tmp_path: Path) -> None:
+    path = layouts.npy_vector(tmp_path)
+    bag = bags.read_bag(tmp_path / "s1_features" / "s1.h5")
+    with pytest.raises(InputError, match="The tile edge given, 50 level-0 px, contradicts the features"):
+        read_map(path, features=bag, given=Given(tile_size=50), values="logits")

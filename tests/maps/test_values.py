@@ -99,3 +99,25 @@ def test_several_rows_are_kept_of_raw_scores_alone() -> None:
 @given(arrays(np.float64, st.integers(1, 60), elements=st.floats(-50, 50)))
 def test_a_softmax_is_never_taken_for_anything_else(z: np.ndarray) -> None:
     assert kind(softmax(z)) == "probabilities"
+
+
+def test_few_numbers_are_no_percentiles_although_they_are_their_own_ranks() -> None:
+    ranks = np.arange(1, 20) / 19 * 100
+    with pytest.raises(InputError, match="Nothing tells"):
+        kind(ranks)
+    assert kind(np.arange(1, 21) / 20 * 100) == "percentiles"
+
+
+def test_percentiles_are_the_ranks_of_the_tiles_themselves_and_not_of_others() -> None:
+    ranks = np.arange(1, 41) / 40 * 100
+    assert kind(ranks) == "percentiles"
+    with pytest.raises(InputError, match="Nothing tells"):
+        kind(ranks - 3)
+    with pytest.raises(InputError, match="Nothing tells"):
+        kind(ranks * 0.95)
+
+
+def test_percentiles_may_count_a_tile_itself_or_not() -> None:
+    ranks = np.arange(1, 41) / 40 * 100
+    assert kind(ranks - 2.5) == "percentiles"
+    assert kind(np.minimum(ranks + 2.5, 100)) == "percentiles"

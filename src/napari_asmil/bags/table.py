@@ -23,14 +23,35 @@ from napari_asmil.words import listed
 NAMES = {"slide", "slide_id", "image", "case_id", "patient", "patient_id", "label", "split", "name"}
 """A table with such a column is of slides, not of tiles."""
 
+NO_FEATURES = {"x", "y", "prob", "attention", "attn", "score", "logit", "fold", "split", "class"}
+"""What is numbered under such a word is no feature: corners, scores of branches, splits."""
+
 LONGEST_HEADER = 2**20
-FEWEST = 2
-"""One numbered column is a score."""
+FEWEST = 3
+"""One or two numbered columns are scores."""
 
 
 def sniff(path: Path) -> bool:
-    """Whether the first line names at least two numbered columns from 0 or 1 on."""
-    return bool(_columns(path)[0])
+    """Whether the first line names at least three numbered columns from 0 or 1 on, and they hold numbers."""
+    columns, _, _, delimiter = _columns(path)
+    return bool(columns) and _numeric(path, columns, delimiter)
+
+
+def _numeric(path: Path, columns: list[int], delimiter: str) -> bool:
+    """Whether any of these columns holds a number in the first row; a row is not needed."""
+    with path.open("rb") as file:
+        file.readline(LONGEST_HEADER)
+        cells = file.readline(LONGEST_HEADER).decode("utf-8", errors="replace").split(delimiter)
+    held = [cells[index].strip().strip('"') for index in columns if index < len(cells)]
+    return not any(held) or any(_is_number(cell) for cell in held)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell.replace(",", "."))
+    except ValueError:
+        return False
+    return True
 
 
 def read(path: Path, given: Given) -> Bag:
@@ -87,7 +108,7 @@ def _columns(path: Path) -> tuple[list[int], list[int], list[str], str]:
     numbered: dict[str, list[tuple[int, int]]] = {}
     for index, name in enumerate(names):
         told = re.fullmatch(r"([a-z_. -]{0,30})(\d{1,6})", name)
-        if told:
+        if told and not {word := told[1].strip("_. -"), word.removesuffix("s")} & NO_FEATURES:
             numbered.setdefault(told[1], []).append((int(told[2]), index))
     found = max(numbered.values(), key=len, default=[])
     numbers = [number for number, _ in found]

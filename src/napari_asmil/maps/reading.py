@@ -111,7 +111,7 @@ def read_map(
 
 def _bag(features: str | Path | Bag | None, given: Given) -> Bag | None:
     if isinstance(features, Bag):
-        return features if given.slide is None else features.on_slide(given.slide)
+        return features if given.slide is None else features.on_slide(given.slide, mpp=given.mpp)
     if features is None:
         return None
     return read_bag(features, slide=given.slide, mpp=given.mpp, tile_size=given.tile_size)
