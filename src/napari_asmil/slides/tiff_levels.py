@@ -37,7 +37,6 @@ _NOT_STORED = {
     "PALETTE": "of the first colour of its palette",
 }
 """How tiles look that were not stored."""
-
 _YCBCR_KEPT = ("NONE", "LZW", "ADOBE_DEFLATE", "DEFLATE", "PACKBITS", "ZSTD", "LZMA")
 """Compressions whose decoder leaves YCbCr as it is; so does that of Aperio's 33003, whatever the photometric tag."""
 
@@ -190,8 +189,7 @@ class Picture:
 
     def _not_stored(self) -> int | tuple[int, int, int]:
         """Samples of tiles that were not stored, as `_NOT_STORED` says that they look."""
-        bright = self._photometric in ("RGB", "YCBCR")  # of the others, zero looks so
-        most = int(np.iinfo(self._key.dtype).max) if bright else 0
+        most = int(np.iinfo(self._key.dtype).max) * (self._photometric in ("RGB", "YCBCR"))  # of others, zero looks so
         return (most, 128, 128) if self._is_ycbcr() else most
 
     def _is_ycbcr(self) -> bool:
