@@ -12,7 +12,16 @@ from napari_asmil.annotations import write_geojson
 from napari_asmil.errors import InputError
 from napari_asmil.frame import Frame
 from napari_asmil.geometry import TileGrid
-from tests.annotations.dialects import DIALECTS, FRAME, HOLE, OUTLINE, SHAPE, asap_annotations, write
+from tests.annotations.dialects import (
+    DIALECTS,
+    FRAME,
+    HOLE,
+    OUTLINE,
+    SHAPE,
+    asap_annotations,
+    geojson_feature,
+    write,
+)
 
 PLACED = [name for name in DIALECTS if name != "NDPA" and "mask" not in name]
 """Dialects that count in level-0 px themselves."""
@@ -278,3 +287,40 @@ def test_an_ncrf_file_needs_both_lists(tmp_path):
     with pytest.raises(InputError, match=r"not valid NCRF JSON.*negative"):
         read_annotations(path)
     assert read_annotations(write(path, '{"positive": [], "negative": []}')).tumour().is_empty
+
+
+# --- what each dialect could get wrong without its area changing ---------------------------------------------
+
+
+def test_a_box_of_two_corners_does_not_cross_itself(tmp_path):
+    (drawn,) = read_annotations(aperio(tmp_path, [(1, 0, [(10, 10), (30, 20)])])).polygons
+    assert shapely.Polygon(drawn.exterior).is_valid
+    assert shapely.Polygon(drawn.exterior).area == 20 * 10
+
+
+def test_an_aperio_ellipse_may_have_four_corners(tmp_path):
+    box = [(100, 100), (300, 100), (300, 200), (100, 200)]
+    contours = read_annotations(aperio(tmp_path, [(2, 0, box)]))
+    assert contours.tumour().area == pytest.approx(np.pi * 100 * 50)
+
+
+def test_points_and_lines_of_a_cropped_slide_move_with_the_contours(tmp_path):
+    content = [{"type": "Point", "coordinates": [1, 2]}, {"type": "LineString", "coordinates": [[0, 0], [5, 0]]}]
+    path = write(tmp_path / "a.geojson", json.dumps(content))
+    moved = read_annotations(path, CROPPED, cropped=True)
+    assert moved.points.tolist() == [[301, 502]]
+    assert moved.lines[0].tolist() == [[300, 500], [305, 500]]
+    assert moved.counted_from((10, 10)).points.tolist() == [[11, 12]]
+
+
+def test_a_group_that_is_part_of_none_is_not_what_none_is(tmp_path):
+    groups = '<Group Name="macro" PartOfGroup="None" /><Group Name="fold" PartOfGroup="None" />'
+    body = f"{asap_annotations('macro', 'fold')}<AnnotationGroups>{groups}</AnnotationGroups>"
+    contours = read_annotations(write(tmp_path / "a.xml", f"<ASAP_Annotations>{body}</ASAP_Annotations>"))
+    assert contours.roles == {"macro": "undecided", "fold": "undecided"}
+
+
+def test_of_a_class_with_a_name_and_names_the_name_counts(tmp_path):
+    one = geojson_feature()
+    one["properties"]["classification"] = {"name": "Tumor", "names": ["Stroma", "Immune cells"]}
+    assert list(read_annotations(write(tmp_path / "a.geojson", json.dumps(one))).groups) == ["Tumor"]

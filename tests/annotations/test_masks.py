@@ -159,3 +159,23 @@ def test_a_damaged_picture_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:60])
     with pytest.raises(InputError, match="cannot be decoded"):
         read_annotations(path, FRAME)
+
+
+def test_holes_of_a_mask_are_scaled_on_each_axis_as_outlines_are(tmp_path):
+    pixels = np.zeros((30, 41), dtype=np.uint8)
+    pixels[3:12, 10:20] = 1
+    pixels[5:7, 12:18] = 0
+    contours = read_annotations(png(tmp_path, pixels), Frame((4096, 3001)))
+    hole = shapely.Polygon(contours.polygons[0].holes[0])
+    across, down = 4096 / 41, 3001 / 30
+    assert hole.bounds == pytest.approx((12 * across, 5 * down, 18 * across, 7 * down))
+
+
+@pytest.mark.parametrize(("rows", "fits"), [(149, True), (150, True), (151, True), (147, False), (153, False)])
+def test_a_mask_may_be_rounded_to_a_whole_row_and_no_more(tmp_path, rows, fits):
+    path = png(tmp_path, np.ones((rows, 200), dtype=np.uint8))
+    if fits:
+        assert read_annotations(path, FRAME).tumour().area == pytest.approx(4000 * 3000)
+    else:
+        with pytest.raises(InputError, match="another slide"):
+            read_annotations(path, FRAME)

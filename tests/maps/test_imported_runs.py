@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,9 @@ from napari_asmil.errors import InputError
 from napari_asmil.info import describe, kind_of
 from napari_asmil.maps import import_map, read_map, write_maps
 from napari_asmil.runs import MapView, Run, Source, open_run, schema, sources
+from napari_asmil.runs.contrast import Difference
 from napari_asmil.runs.raw import RawScores
+from napari_asmil.runs.spread import OverViews
 from tests.maps import layouts
 from tests.maps.layouts import EDGE, HOT, LAYOUTS, LOGITS, PERCENTILES, SLIDE, TILES, XY, block_map, softmax
 
@@ -194,3 +197,38 @@ def test_any_raw_scores_come_back_bit_for_bit(tmp_path_factory: pytest.TempPathF
     run = import_scores(tmp_path_factory.mktemp("any"), z)
     np.testing.assert_array_equal(run.scores(0, "s1")[0], z)
     np.testing.assert_allclose(MapView(run, "s1").probabilities(0), softmax(z), rtol=1e-4, atol=1e-30)
+
+
+def test_contours_are_placed_by_the_slide_that_is_given(tmp_path: Path) -> None:
+    pixels = np.full((SLIDE[1], SLIDE[0], 3), 255, np.uint8)
+    tifffile.imwrite(tmp_path / "s1.tif", pixels, tile=(64, 64), photometric="rgb")
+    mask = np.zeros((SLIDE[1], SLIDE[0]), np.uint8)
+    x, y = XY[HOT].tolist()
+    mask[y : y + EDGE, x : x + EDGE] = 255
+    tifffile.imwrite(tmp_path / "mask.tif", mask[::1, ::1])
+    path = block_map(tmp_path / "s1_blockmap.h5", LOGITS)
+    known = Given.of(tmp_path / "s1.tif", tile_size=EDGE)
+    run = import_map(path, tmp_path / "r.asmil", given=known, contours=tmp_path / "mask.tif")
+    np.testing.assert_allclose(run.slides[0].tile_labels, np.eye(TILES)[HOT])
+
+
+def test_the_slide_of_a_run_is_as_wide_and_high_as_its_frame(run_of: RunOf) -> None:
+    frame = run_of("npy with features").slides[0].frame
+    assert frame is not None and frame.size == SLIDE and frame.mpp == 0.5
+
+
+def test_each_slide_of_a_run_of_percentiles_shows_its_own_values(tmp_path: Path) -> None:
+    known = Given(tile_size=EDGE)
+    one = read_map(block_map(tmp_path / "a_blockmap.h5", PERCENTILES), given=known)
+    two = read_map(block_map(tmp_path / "b_blockmap.h5", PERCENTILES[::-1]), given=known)
+    run = write_maps([one, two], tmp_path / "both.asmil")
+    for name, expected in (("a", PERCENTILES), ("b", PERCENTILES[::-1])):
+        np.testing.assert_allclose(MapView(run, name).values(0), expected, rtol=1e-6)
+
+
+def test_percentiles_are_neither_subtracted_nor_laid_over_views_of_attention(tmp_path: Path) -> None:
+    order = import_scores(tmp_path, PERCENTILES)
+    views = [MapView(order, "s1"), MapView(order, "s1")]
+    for refused in (lambda: Difference(*views), lambda: OverViews(views, ["a", "b"])):
+        with pytest.raises(InputError, match="mean nothing for them"):
+            refused()
