@@ -17,6 +17,7 @@ from napari_asmil.bags import Given
 from napari_asmil.errors import InputError
 from napari_asmil.geometry import TileGrid
 from napari_asmil.maps import ScoreMap, read_map, sniff
+from tests.bags.layouts import stamp
 from tests.maps import layouts
 from tests.maps.layouts import EDGE, LAYOUTS, LOGITS, PERCENTILES, TILES, XY, block_map, patches, softmax
 
@@ -267,3 +268,12 @@ def test_an_edge_that_contradicts_the_features_is_refused_for_scores_without_pla
     bag = bags.read_bag(tmp_path / "s1_features" / "s1.h5")
     with pytest.raises(InputError, match="The tile edge given, 50 level-0 px, contradicts the features"):
         read_map(path, features=bag, given=Given(tile_size=50), values="logits")
+
+
+def test_features_in_micrometres_are_placed_by_the_size_of_a_pixel_that_is_given(tmp_path: Path) -> None:
+    bag = bags.read_bag(stamp(tmp_path))
+    assert bag.tiles is None
+    np.save(tmp_path / "v.npy", np.arange(bag.n_tiles))
+    tifffile.imwrite(tmp_path / "s.tif", np.zeros((9000, 9000), np.uint8), tile=(512, 512), compression="zlib")
+    found = read_map(tmp_path / "v.npy", features=bag, given=Given.of(tmp_path / "s.tif", mpp=0.5), values="logits")
+    assert found.bag.mpp == 0.5 and len(found.tiles) == bag.n_tiles
