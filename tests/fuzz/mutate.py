@@ -59,8 +59,8 @@ def mutated(source: Path, folder: Path, seed: int) -> Path:
         victim = draw.choice(victims)
     else:
         for other in source.parent.iterdir():
-            if other.is_file() and other.stat().st_size < 2**20:
-                shutil.copy(other, folder)
+            if other == source or (other.is_file() and other.stat().st_size < 2**20):
+                shutil.copyfile(other, folder / other.name)
         copy = victim = folder / source.name
     victim.write_bytes(draw.choice(CHANGES)(victim.read_bytes(), draw))
     return copy
