@@ -7,7 +7,6 @@ what was raised that is no `InputError`, how long it took, by how much the proce
 from __future__ import annotations
 
 import faulthandler
-import gc
 import json
 import signal
 import sys
@@ -24,6 +23,7 @@ from napari_asmil.bags import Given
 from napari_asmil.errors import InputError
 from napari_asmil.frame import Frame
 from napari_asmil.info import describe, kind_of
+from tests.memory import forget_peak, peak
 
 SECONDS = 5
 """Of the processor's time that a file may take."""
@@ -78,32 +78,19 @@ def main() -> None:
     signal.signal(signal.SIGALRM, _too_long)
     for name in sys.stdin.read().splitlines():
         print(json.dumps({"file": name}), flush=True)
-        before, wrong, began = _forget_peak(), "", time.process_time()
+        before, wrong, began = forget_peak(), "", time.process_time()
         signal.alarm(PATIENCE)
         try:
             everything(Path(name))
         except BaseException:  # noqa: BLE001 (whatever it is, it is what is looked for)
             wrong = traceback.format_exc()
         signal.alarm(0)
-        told = {"wrong": wrong, "seconds": time.process_time() - began, "grown_mb": _peak() - before}
+        told = {"wrong": wrong, "seconds": time.process_time() - began, "grown_mb": peak() - before}
         print(json.dumps(told), flush=True)
 
 
 def _too_long(*_: object) -> None:
     raise TooLong(f"longer than {PATIENCE} s")
-
-
-def _forget_peak() -> float:
-    """Begin to watch the memory anew; how much there is now, in MB."""
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")
-    return _peak()
-
-
-def _peak() -> float:
-    """The most memory that there was since `_forget_peak`, in MB."""
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) / 1024
 
 
 if __name__ == "__main__":

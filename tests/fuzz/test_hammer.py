@@ -19,11 +19,10 @@ from tests.bags.tables import TABLES
 from tests.fuzz.hammer import SECONDS
 from tests.fuzz.mutate import mutated
 from tests.maps.layouts import LAYOUTS as MAPS
+from tests.memory import needs_watching
 from tests.slides.layouts import SLIDES
 
-pytestmark = pytest.mark.skipif(
-    not os.access("/proc/self/clear_refs", os.W_OK), reason="watches memory and alarms as Linux has them"
-)
+pytestmark = needs_watching
 ROOT = Path(__file__).parents[2]
 ROOMS: dict[str, dict[str, Callable[[Path], Path]]] = {
     "slides": SLIDES,
@@ -33,7 +32,7 @@ ROOMS: dict[str, dict[str, Callable[[Path], Path]]] = {
     "maps": MAPS,
     "tables": TABLES,
 }
-SEEDS = range(24)
+SEEDS = range(12)
 MOST_MB = 1024
 """Memory that one small file may cost."""
 

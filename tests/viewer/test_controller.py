@@ -191,7 +191,7 @@ def test_a_slide_without_places_has_no_map_and_says_so(model: Any, tmp_path: Pat
         writer.write(record(0, 1, 1, 4, False))
     controller = Controller.of(model)
     run = controller.add_run(tmp_path / "bare.asmil")
-    with pytest.raises(InputError, match="tiles of slide 's0' were not placed when the run was made.*--tile-size"):
+    with pytest.raises(InputError, match=r"tiles of slide 's0' were not placed when the run was made.*--tile-size"):
         controller.show_map(run, "s0")
     assert len(model.layers) == 0
 

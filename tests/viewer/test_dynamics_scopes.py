@@ -328,7 +328,7 @@ def test_a_slide_without_places_is_refused_in_a_sentence(
     said: list[str] = []
     monkeypatch.setattr(dynamics, "show_error", said.append)
     dock.stack.thread_picked.emit((open_run(tmp_path / "bare.asmil"), "s0"), 1)
-    assert "no tile coordinates" in said[0]
+    assert "were not placed when the run was made" in said[0]
     assert dock.controller.current == (dock.controller.runs[0], "s0") and dock.controller.epoch == 1
 
 

@@ -398,7 +398,7 @@ def test_a_slide_without_places_is_refused_in_words(make_dock: MakeDock, tmp_pat
     before = len(notification_manager.records)
     click_row(dock, "s3", qtbot)
     said = [record.message for record in notification_manager.records[before:]]
-    assert any("no tile coordinates" in message for message in said)
+    assert any("were not placed when the run was made" in message for message in said)
     assert dock.controller.slide_id == "s2"
     qtbot.mouseClick(dock.next, Qt.MouseButton.LeftButton)
     assert dock.controller.slide_id == "s4"
