@@ -367,19 +367,21 @@ def whole(tmp_path_factory):
     return made
 
 
-@settings(max_examples=500, deadline=5000, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_a_damaged_file_is_read_or_refused_in_a_sentence(whole, data):
-    name = data.draw(st.sampled_from(sorted(LAYOUTS)))
+SHARE = st.floats(0, 1, exclude_max=True)
+EDITS = st.lists(st.tuples(SHARE, st.binary(max_size=8), st.integers(0, 8)), min_size=1, max_size=4)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(sorted(LAYOUTS)), SHARE, EDITS, st.none() | SHARE)
+def test_a_damaged_file_is_read_or_refused_in_a_sentence(whole, name, which, edits, cut):
     path, files = whole[name]
-    file = data.draw(st.sampled_from(sorted(files)))
+    file = sorted(files)[int(which * len(files))]
     content = bytearray(files[file])
-    for _ in range(data.draw(st.integers(1, 4))):
-        at = data.draw(st.integers(0, max(len(content) - 1, 0)))
-        put = data.draw(st.binary(max_size=8))
-        content[at : at + data.draw(st.integers(0, 8))] = put
-    if data.draw(st.booleans()):
-        del content[data.draw(st.integers(0, len(content))) :]
+    for share, put, length in edits:
+        at = int(share * len(content))
+        content[at : at + length] = put
+    if cut is not None:
+        del content[int(cut * len(content)) :]
     file.write_bytes(content)
     try:
         bag = read_bag(path, **NEEDS.get(name, {}))
