@@ -244,10 +244,10 @@ def test_columns_are_found_in_any_case_and_the_exact_one_first(folder, written):
         read_cohort(folder, path)
 
 
-def test_patients_missing_for_some_are_told_and_not_half_used(folder, written):
+def test_patients_missing_for_some_are_told_and_the_others_still_divide(folder, written):
     cohort = read_cohort(folder, written("t.csv", "slide_id,label,patient\ns0,0,p\ns1,1,\ns2,0,p\ns3,1,q\n"))
-    assert cohort.patients is None
-    assert "patients are not known: column patient is empty for slide s1" in cohort.describe()
+    assert cohort.patients is not None and cohort.patients["s1"] == "s1"
+    assert "column patient is empty for slide s1: each counts as a patient of its own" in cohort.describe()
 
 
 def test_a_table_without_a_header_says_so(folder, written):

@@ -112,13 +112,13 @@ def _labelled(cohort: Cohort, table: Table, label: str, subset: bool) -> Cohort:
     patients = {slide: row[patient] for slide, row in rows.items()} if patient else {}
     if patients and not all(patients.values()):
         empty = [slide for slide, value in patients.items() if not value]
-        notes.append(f"patients are not known: column {patient} is empty for slide {listed(empty)}")
+        notes.append(f"column {patient} is empty for slide {listed(empty)}: each counts as a patient of its own")
     return Cohort(
         bags=tuple(_placed(bags[slide], row, table) for slide, row in rows.items()),
         labels=given,
         class_names=classes,
         splits=splits,
-        patients=patients if patients and all(patients.values()) else None,
+        patients={slide: value or slide for slide, value in patients.items()} if any(patients.values()) else None,
         source=table.path,
         notes=tuple(notes),
     )
