@@ -45,7 +45,13 @@ def test_a_role_that_is_chosen_counts_more_than_the_name_and_the_shares_follow()
     np.testing.assert_allclose(contours.tile_share(grid), [0.75, 0])
     assert "roles as they were chosen: Exclusion = ignore, Stroma = tumour" in changed.describe()
     assert "tumour: Stroma, Tumor" in changed.describe()
-    assert "neither: Exclusion" in changed.describe()
+    assert "ignored: Exclusion" in changed.describe()
+
+
+def test_contours_without_a_group_are_called_so_where_they_are_ignored():
+    squares = [square(0, 0, 9, "Tumor"), square(20, 0, 5, "Necrosis"), square(40, 0, 5, "")]
+    assert "ignored: Necrosis and contours without a group" in Contours(squares).describe()
+    assert "ignored: contours without a group" in Contours([squares[0], squares[2]]).describe()
 
 
 def test_of_several_unknown_groups_one_that_is_chosen_decides_the_others():
@@ -74,7 +80,7 @@ def test_a_group_counts_the_same_alone_as_beside_tumour_or_is_asked_for(group):
         assert any(line.startswith("tumour: unknown.") for line in alone.describe())
     else:
         assert alone.tumour().is_empty
-        assert {"tumour: none", f"neither: {group}"} <= set(alone.describe())
+        assert {"tumour: none", f"ignored: {group}"} <= set(alone.describe())
     assert alone.with_roles({group: "tumour"}).tumour().area == 25
 
 

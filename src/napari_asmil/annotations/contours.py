@@ -246,7 +246,10 @@ class Contours:
                 return [*lines, f"tumour: unknown. {error}"]
         lines.append(self._said_of_tumour(of.get("tumour", []), of.get("exclude", [])))
         if of.get("ignore"):
-            lines.append(f"neither: {_listed(of['ignore'])}")
+            named = [_listed([name for name in of["ignore"] if name])] if any(of["ignore"]) else []
+            lines.append(
+                f"ignored: {' and '.join([*named, *(['contours without a group'] if '' in of['ignore'] else [])])}"
+            )
         told = [f"{shown(name)} = {role}" for name, role in self.chosen.items()]
         return [*lines, *([f"roles as they were chosen: {', '.join(told)}"] if told else [])]
 
